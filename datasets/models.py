@@ -1,0 +1,125 @@
+"""What is asked: datasets, their frozen versions, items, images."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from workspaces.models import Workspace
+
+
+class UploadType(models.TextChoices):
+    QUERY = "query", "Query"
+    QUERY_RESPONSE = "query_response", "Query + response"
+
+
+class Dataset(models.Model):
+    """A named series of versions."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="datasets")
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="dataset_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Loads the workspace."""
+        return reverse("datasets:detail", args=[self.workspace.slug, self.pk])
+
+
+class DatasetVersion(models.Model):
+    """Frozen content of a dataset. It is visible once `ready_at` is set, and never changes after."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    upload_type = models.CharField(max_length=20, choices=UploadType.choices, default=UploadType.QUERY)
+    content_hash = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 over its items")
+    item_count = models.PositiveIntegerField(default=0)
+    sections = models.JSONField(default=list, help_text='[{"name": …, "items": n}], in order of first appearance')
+    response_models = models.JSONField(default=list, help_text="Names of the models with recorded responses")
+    source_name = models.CharField(max_length=255, blank=True, help_text="The uploaded file's name, as a label only")
+    mapping = models.JSONField(default=dict)
+    note = models.CharField(max_length=300, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    ready_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "number"], name="version_number_once")]
+        indexes = [models.Index(fields=["content_hash"], name="version_by_content")]
+
+    def __str__(self) -> str:
+        return f"version {self.number} of dataset {self.dataset_id}"
+
+
+class Asset(models.Model):
+    """An image of a workspace, stored once under its hash; its path never comes from an upload."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="assets")
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=40)
+    size_bytes = models.PositiveIntegerField()
+    width_px = models.PositiveIntegerField()
+    height_px = models.PositiveIntegerField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "sha256"], name="asset_once")]
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+    @property
+    def path(self) -> Path:
+        return Path(settings.MEDIA_ROOT) / "assets" / str(self.workspace_id) / self.sha256[:2] / self.sha256
+
+
+class Item(models.Model):
+    """One question of a version: what the model is shown, and what a scorer may compare with."""
+
+    version = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="items")
+    position = models.PositiveIntegerField(help_text="From 1, in the file's order")
+    external_id = models.CharField(max_length=200, blank=True)
+    section = models.CharField(max_length=120, blank=True)
+    prompt = models.TextField(help_text="The input as text; for a chat, its last user message")
+    messages = models.JSONField(null=True, blank=True, help_text='Chat input: [{"role": …, "content": …}]')
+    choices = models.JSONField(default=list, blank=True, help_text="Answer options as text, in order A, B, C…")
+    references = models.JSONField(default=list, blank=True, help_text="Right answers as text; any of them counts")
+    responses = models.JSONField(default=dict, blank=True, help_text="Recorded responses by model name")
+    metadata = models.JSONField(default=dict, blank=True)
+    assets: models.ManyToManyField[Any, Any] = models.ManyToManyField(Asset, through="ItemAsset", related_name="items")
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["version", "position"], name="item_position_once")]
+        indexes = [models.Index(fields=["version", "section", "position"], name="item_by_section")]
+
+    def __str__(self) -> str:
+        return f"item {self.position} of version {self.version_id}"
+
+
+class ItemAsset(models.Model):
+    """The images of an item, in order."""
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="item_assets")
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="item_assets")
+    position = models.PositiveSmallIntegerField()
+    label = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["item", "position"], name="item_asset_position_once")]
+
+    def __str__(self) -> str:
+        return f"asset {self.position} of item {self.item_id}"

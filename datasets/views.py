@@ -1,0 +1,11 @@
+"""Pages of datasets."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from workspaces import access
+
+
+@access.requires()
+def list(request: HttpRequest) -> HttpResponse:
+    return render(request, "base.html")

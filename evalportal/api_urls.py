@@ -1,0 +1,5 @@
+"""The API's routes; every app brings its viewsets."""
+
+from typing import Any
+
+urlpatterns: list[Any] = []

@@ -1,0 +1,34 @@
+"""The Celery application. Tasks are short and carry ids; `runs.tasks` holds them."""
+
+import os
+from typing import Any
+
+from celery import Celery, bootsteps
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
+
+app = Celery("evalportal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+SWEEP_EVERY_S = 5.0
+
+
+class Sweeper(bootsteps.StartStopStep):
+    """Every worker, at start and every few seconds, puts right what a lost worker or message left behind."""
+
+    requires = {"celery.worker.components:Timer"}
+
+    def start(self, worker: Any) -> None:
+        self.entry = worker.timer.call_repeatedly(SWEEP_EVERY_S, self.sweep)
+        self.sweep()
+
+    def stop(self, worker: Any) -> None:
+        self.entry.cancel()
+
+    @staticmethod
+    def sweep() -> None:
+        app.send_task("runs.tasks.sweep", expires=SWEEP_EVERY_S * 2)
+
+
+app.steps["worker"].add(Sweeper)

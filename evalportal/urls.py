@@ -1,0 +1,18 @@
+"""All routes: pages per workspace, the API, the admin, and the account pages."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from workspaces import views as workspace_views
+
+urlpatterns = [
+    path("", workspace_views.home, name="home"),
+    path("healthz", workspace_views.healthz, name="healthz"),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("", include("workspaces.urls")),
+    path("w/<slug:slug>/datasets/", include("datasets.urls")),
+    path("w/<slug:slug>/models/", include("registry.urls")),
+    path("w/<slug:slug>/runs/", include("runs.urls")),
+    path("api/", include("evalportal.api_urls")),
+]

@@ -1,0 +1,174 @@
+"""Endpoints that serve models, and the models a team may use. The admin edits them; the portal reads."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from evalportal.lib.plugins import UnknownPlugin
+from evalportal.lib.secret_fields import EncryptedTextField
+from registry.protocols import PROTOCOLS
+from workspaces.models import Workspace
+
+
+class Source(models.TextChoices):
+    """Where a model comes from."""
+
+    PLATFORM = "platform", "Platform"
+    DEDICATED = "dedicated", "Dedicated endpoint"
+    EXTERNAL = "external", "External"
+    RUNNING = "running", "Running"
+    TRAINED = "trained", "Trained"
+    HUGGING_FACE = "hugging_face", "Hugging Face"
+    NAME_ONLY = "name_only", "By name only"
+
+
+class Health(models.TextChoices):
+    """What the latest probe found."""
+
+    UNKNOWN = "unknown", "Not checked"
+    OK = "ok", "Reachable"
+    FAILING = "failing", "Failing"
+
+
+class Capability(models.TextChoices):
+    VISION = "vision", "Sees images"
+    STREAMING = "streaming", "Streams"
+    JSON_SCHEMA = "json_schema", "Answers in a JSON schema"
+
+
+class Probed(models.Model):
+    """The latest health probe of something that can be called."""
+
+    health = models.CharField(max_length=10, choices=Health.choices, default=Health.UNKNOWN, editable=False)
+    health_checked_at = models.DateTimeField(null=True, editable=False)
+    health_latency_ms = models.PositiveIntegerField(null=True, editable=False)
+    health_detail = models.CharField(max_length=500, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class Provider(Probed):
+    """An endpoint with its key and limits; without a workspace it is shared with all of them."""
+
+    workspace = models.ForeignKey(
+        Workspace, null=True, blank=True, on_delete=models.CASCADE, related_name="providers",
+        help_text="Empty: shared with every workspace",
+    )
+    name = models.CharField(max_length=80)
+    protocol = models.CharField(max_length=40, default="openai_chat", help_text="The wire format it speaks")
+    base_url = models.URLField(max_length=500, help_text="Up to and including /v1, as its documentation gives it")
+    api_key = EncryptedTextField(blank=True, default="")
+    headers = EncryptedTextField(blank=True, default="", help_text="Extra request headers, as a JSON object")
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    concurrency = models.PositiveIntegerField(
+        default=16, validators=[MinValueValidator(1), MaxValueValidator(4096)], help_text="Calls in flight at most"
+    )
+    timeout_s = models.PositiveIntegerField(
+        default=120, validators=[MinValueValidator(1), MaxValueValidator(3600)], help_text="For one whole call"
+    )
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "name"], name="provider_name_once", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        try:
+            PROTOCOLS[self.protocol]
+        except UnknownPlugin as error:
+            raise ValidationError({"protocol": str(error)}) from error
+
+
+class RegisteredModel(Probed):
+    """An exact model name at a provider, or a name only, for responses that are already recorded."""
+
+    workspace = models.ForeignKey(
+        Workspace, null=True, blank=True, on_delete=models.CASCADE, related_name="registered_models",
+        help_text="Empty: shared with every workspace",
+    )
+    provider = models.ForeignKey(
+        Provider, null=True, blank=True, on_delete=models.CASCADE, related_name="registered_models"
+    )
+    source = models.CharField(max_length=20, choices=Source.choices, default=Source.PLATFORM)
+    name = models.CharField(max_length=200, help_text="Exactly as the provider names it")
+    alias = models.CharField(max_length=120, blank=True, help_text="Results are grouped by this; empty means the name")
+    capabilities = models.JSONField(default=list, blank=True, help_text="Of: vision, streaming, json_schema")
+    default_params = models.JSONField(default=dict, blank=True, help_text="Sent unless the launch says otherwise")
+    input_price = models.DecimalField(
+        "input price per million tokens", max_digits=12, decimal_places=6, null=True, blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+    )
+    output_price = models.DecimalField(
+        "output price per million tokens", max_digits=12, decimal_places=6, null=True, blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+    )
+    endpoint_id = models.CharField(max_length=200, blank=True, help_text="Of a dedicated endpoint")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="fine_tunes",
+        help_text="The model that this one was trained from",
+    )
+    hf_repo = models.CharField("Hugging Face repo id", max_length=200, blank=True)
+    hf_revision = models.CharField("revision", max_length=100, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["alias", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "provider", "name"], name="model_name_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=Q(source=Source.NAME_ONLY, provider=None) | (~Q(source=Source.NAME_ONLY) & Q(provider__isnull=False)),
+                name="model_has_provider_unless_name_only",
+            ),
+            models.CheckConstraint(condition=Q(parent=None) | ~Q(parent=F("id")), name="model_not_its_own_parent"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        return self.alias or self.name
+
+    @property
+    def is_callable(self) -> bool:
+        return self.provider_id is not None
+
+    @property
+    def sees_images(self) -> bool:
+        return Capability.VISION in self.capabilities
+
+    @property
+    def streams(self) -> bool:
+        return Capability.STREAMING in self.capabilities
+
+    def clean(self) -> None:
+        problems: dict[str, Any] = {}
+        unknown = set(self.capabilities or []) - set(Capability.values)
+        if unknown:
+            problems["capabilities"] = f"unknown: {', '.join(sorted(map(str, unknown)))}"
+        if not isinstance(self.default_params, dict):
+            problems["default_params"] = "a JSON object, such as {\"temperature\": 0}"
+        if (self.source == Source.NAME_ONLY) != (self.provider_id is None):
+            problems["provider"] = "a model by name only has no provider, every other one has"
+        if self.source == Source.HUGGING_FACE and not self.hf_repo:
+            problems["hf_repo"] = "name the repository, such as org/model"
+        if self.source == Source.DEDICATED and not self.endpoint_id:
+            problems["endpoint_id"] = "name the endpoint"
+        if problems:
+            raise ValidationError(problems)

@@ -1,0 +1,8 @@
+"""Routes of the registry pages."""
+
+from django.urls import path
+
+from registry import views
+
+app_name = "registry"
+urlpatterns = [path("", views.models, name="models")]

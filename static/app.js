@@ -1,0 +1,1 @@
+/* The portal without a framework: theme, keys, sheets, live state. */
