@@ -98,7 +98,7 @@ class Item(models.Model):
     references = models.JSONField(default=list, blank=True, help_text="Right answers as text; any of them counts")
     responses = models.JSONField(default=dict, blank=True, help_text="Recorded responses by model name")
     metadata = models.JSONField(default=dict, blank=True)
-    assets: models.ManyToManyField[Any, Any] = models.ManyToManyField(Asset, through="ItemAsset", related_name="items")
+    assets: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(Asset, through="ItemAsset", related_name="items")
 
     class Meta:
         ordering = ["position"]

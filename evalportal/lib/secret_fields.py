@@ -1,7 +1,7 @@
 """A model field whose value is encrypted at rest with MultiFernet; the keys live apart from SECRET_KEY."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -42,7 +42,13 @@ class Secret(str):
         return str.__str__(self)
 
 
-class EncryptedTextField(models.TextField[Any, Any]):
+if TYPE_CHECKING:
+    TextField = models.TextField[Any, Any]
+else:
+    TextField = models.TextField
+
+
+class EncryptedTextField(TextField):
     """Text that is stored encrypted and read as `Secret`; empty stays empty."""
 
     def get_prep_value(self, value: Any) -> Any:
