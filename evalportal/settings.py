@@ -187,17 +187,17 @@ WHITENOISE_MAX_AGE = 3600 if not DEBUG else 0
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "workspaces.api.BearerAuthentication",
+        "workspaces.api_base.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["workspaces.api.DeclaredRole"],
-    "DEFAULT_PAGINATION_CLASS": "workspaces.api.KeysetPagination",
+    "DEFAULT_PERMISSION_CLASSES": ["workspaces.api_base.DeclaredRole"],
+    "DEFAULT_PAGINATION_CLASS": "workspaces.api_base.KeysetPagination",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_VERSIONING_CLASS": None,
-    "EXCEPTION_HANDLER": "workspaces.api.problem_details",
+    "EXCEPTION_HANDLER": "workspaces.api_errors.problem_details",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {

@@ -1,11 +1,10 @@
-"""What every API route shares: bearer tokens, declared roles, pages, problem details, idempotency."""
+"""Bearer tokens, declared roles and pages of the API; imports no DRF view, since DRF imports this."""
 
 from typing import Any
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
-from rest_framework.views import exception_handler as problem_details  # noqa: F401
 
 
 class BearerAuthentication(BaseAuthentication):
