@@ -191,6 +191,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["workspaces.api_base.DeclaredRole"],
+    "DEFAULT_THROTTLE_CLASSES": ["workspaces.api_base.TokenThrottle"],
     "DEFAULT_PAGINATION_CLASS": "workspaces.api_base.KeysetPagination",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -223,6 +224,7 @@ UNFOLD = {
     "ENVIRONMENT": None,
 }
 
+API_REQUESTS_PER_MINUTE = env.integer("EVALPORTAL_API_REQUESTS_PER_MINUTE", 1200)  # per token
 IDEMPOTENCY_KEPT = timedelta(days=1)
 INVITATION_LIFETIME = timedelta(days=7)
 
