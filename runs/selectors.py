@@ -1,0 +1,316 @@
+"""What pages, API and fragments read of runs. Every list is scoped to a workspace and costs a fixed number of queries."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Prefetch, Q, QuerySet
+from django.utils import timezone
+
+from runs import live
+from runs.metrics import elapsed_s, primary_estimate
+from runs.models import (
+    ACTIVE_STATUSES,
+    Attempt,
+    GridCell,
+    Run,
+    RunStatus,
+    Tally,
+    Trial,
+    TrialState,
+    cell_size,
+)
+from workspaces.models import Workspace
+
+STAYS_ON_BOARD = timedelta(hours=1)
+BOARD_LIMIT = 60
+
+
+def runs_of(workspace: Workspace) -> QuerySet[Run]:
+    """Runs with what every list shows of them: model, provider, dataset, evaluation."""
+    return Run.objects.filter(workspace=workspace).select_related(
+        "model__provider", "dataset_version__dataset", "evaluation", "workspace", "created_by"
+    )
+
+
+def on_board() -> Q:
+    return Q(status__in=ACTIVE_STATUSES) | Q(finished_at__gt=timezone.now() - STAYS_ON_BOARD)
+
+
+def with_counters(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Adds tallies, one query whatever the number of runs."""
+    return runs.prefetch_related("tallies")
+
+
+def board_runs(workspace: Workspace) -> list[Run]:
+    """Active runs and those finished within the hour, newest first."""
+    return list(with_counters(runs_of(workspace).filter(on_board()).order_by("-id"))[:BOARD_LIMIT])
+
+
+def status_counts(workspace: Workspace) -> dict[str, int]:
+    rows = Run.objects.filter(workspace=workspace).filter(on_board()).values("status").annotate(n=Count("id"))
+    return {row["status"]: row["n"] for row in rows.order_by()}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A keyset page: `newer` and `older` are cursors for the neighbours, empty where there is none."""
+
+    rows: Sequence[Any]
+    newer: str = ""
+    older: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveFilter:
+    """What the archive's filter bar says; everything is in the URL."""
+
+    q: str = ""
+    dataset: int | None = None
+    status: str = ""
+
+
+def archived(workspace: Workspace, wanted: ArchiveFilter) -> QuerySet[Run]:
+    runs = runs_of(workspace).exclude(status__in=ACTIVE_STATUSES)
+    runs = runs.filter(finished_at__lte=timezone.now() - STAYS_ON_BOARD)
+    if wanted.q:
+        text = Q(alias__icontains=wanted.q) | Q(label__icontains=wanted.q) | Q(model__name__icontains=wanted.q)
+        digits = wanted.q.lstrip("#")
+        runs = runs.filter(text | Q(pk=int(digits)) if digits.isdigit() and len(digits) < 18 else text)
+    if wanted.dataset:
+        runs = runs.filter(dataset_version__dataset_id=wanted.dataset)
+    if wanted.status:
+        runs = runs.filter(status=wanted.status)
+    return runs
+
+
+def keyset_page(rows: QuerySet[Any], *, key: str, size: int, before: int | None, after: int | None, descending: bool) -> Page:
+    """One page by a unique integer column. `after` goes on in the list's direction, `before` goes back."""
+    forward, backward = ("lt", "gt") if descending else ("gt", "lt")
+    ahead = f"{'-' if descending else ''}{key}"
+    if before is not None:
+        back = rows.filter(**{f"{key}__{backward}": before}).order_by(key if descending else f"-{key}")
+        found = list(back[: size + 1])
+        more_back, found = len(found) > size, list(reversed(found[:size]))
+        newer = str(getattr(found[0], key)) if found and more_back else ""
+        return Page(found, newer=newer, older=str(getattr(found[-1], key)) if found else "")
+    if after is not None:
+        rows = rows.filter(**{f"{key}__{forward}": after})
+    found = list(rows.order_by(ahead)[: size + 1])
+    more, found = len(found) > size, found[:size]
+    return Page(
+        found, newer=str(getattr(found[0], key)) if found and after is not None else "",
+        older=str(getattr(found[-1], key)) if more else "",
+    )  # fmt: skip
+
+
+def archive_page(
+    workspace: Workspace, wanted: ArchiveFilter, *, size: int = 25, before: int | None = None, after: int | None = None
+) -> Page:
+    """Finished runs, newest first, with their tallies. A fixed number of queries, no OFFSET."""
+    runs = archived(workspace, wanted).prefetch_related("tallies")
+    return keyset_page(runs, key="id", size=size, before=before, after=after, descending=True)
+
+
+Cell = tuple[int, int, int]
+"""Done, passed and errored trials of a cell."""
+
+
+def cells_of(run_ids: Sequence[int]) -> dict[int, dict[int, Cell]]:
+    """Grid cells by run and index, one query; plain tuples, since a board has thousands."""
+    found: dict[int, dict[int, Cell]] = {run_id: {} for run_id in run_ids}
+    rows = GridCell.objects.filter(run_id__in=run_ids)
+    for run_id, cell, done, passed, errored in rows.values_list("run_id", "cell", "done", "passed", "errored"):
+        found[run_id][cell] = (done, passed, errored)
+    return found
+
+
+def grid_states(run: Run, cells: Mapping[int, Cell], leased: Iterable[int]) -> str:
+    """One state a cell: `x` has errors, `r` in flight, `.` waiting, `0`–`4` quarters correct, in that precedence."""
+    size = cell_size(run.total)
+    flying = {(seq - 1) // size for seq in leased}
+    states = []
+    for index in range(-(-run.total // size)):
+        cell, items = cells.get(index), min(size, run.total - index * size)
+        states.append(_cell_state(cell, items, index in flying))
+    return "".join(states)
+
+
+def _cell_state(cell: Cell | None, items: int, flying: bool) -> str:
+    done, passed, errored = cell or (0, 0, 0)
+    if errored:
+        return "x"
+    if flying:
+        return "r"
+    return "." if done < items else str(4 * passed // items)
+
+
+def seqs_in_flight(runs: Sequence[Run]) -> dict[int, list[int]]:
+    """The numbers of leased trials by run, one query, by index."""
+    ids = [run.pk for run in runs if run.status == RunStatus.RUNNING]
+    found: dict[int, list[int]] = {run.pk: [] for run in runs}
+    if ids:
+        rows = Trial.objects.filter(run_id__in=ids, state=TrialState.LEASED).order_by("seq")
+        for run_id, seq in rows.values_list("run_id", "seq"):
+            found[run_id].append(seq)
+    return found
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything one run card shows."""
+
+    run: Run
+    estimate: Any
+    grid: str
+    cell_size: int
+    in_flight: Sequence[int]
+    correct: int
+    elapsed_s: float | None
+    left_s: float | None
+    glimpse: live.Glimpse | None
+    failures: Sequence[tuple[str, int]] = field(default_factory=tuple)
+    ahead: int = 0
+
+
+def cards(runs: Sequence[Run]) -> list[Card]:
+    """Cards of runs that carry their tallies; three queries at most, whatever their number."""
+    cells = cells_of([run.pk for run in runs])
+    flying = seqs_in_flight(runs)
+    failures = failure_kinds([run.pk for run in runs if run.errored])
+    grids = {run.pk: grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
+    return [_card(run, runs, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
+
+
+def card(run: Run) -> Card:
+    return cards([run])[0]
+
+
+def _card(
+    run: Run, runs: Sequence[Run], grid: str, in_flight: Sequence[int], failures: Sequence[tuple[str, int]]
+) -> Card:
+    tallies = list(run.tallies.all())
+    names = run.scorer_names
+    running = run.status == RunStatus.RUNNING
+    return Card(
+        run=run, estimate=primary_estimate(run, tallies), grid=grid,
+        cell_size=cell_size(run.total), in_flight=in_flight,
+        correct=sum(tally.passed for tally in tallies if names and tally.scorer == names[0]),
+        elapsed_s=elapsed_s(run), left_s=seconds_left(run),
+        glimpse=live.glimpse_of(run.pk) if running else None, failures=failures,
+        ahead=sum(1 for other in runs if other.status == RunStatus.RUNNING) if run.status == RunStatus.PENDING else 0,
+    )  # fmt: skip
+
+
+def seconds_left(run: Run) -> float | None:
+    """At the pace so far; None before there is one."""
+    elapsed = elapsed_s(run)
+    if run.status != RunStatus.RUNNING or not elapsed or run.terminal < 5:
+        return None
+    return elapsed / run.terminal * (run.total - run.terminal)
+
+
+def failure_kinds(run_ids: Sequence[int]) -> dict[int, list[tuple[str, int]]]:
+    """(message, count) of errored trials by run, most frequent first; one query."""
+    kinds: dict[int, list[tuple[str, int]]] = {}
+    if run_ids:
+        rows = Trial.objects.filter(run_id__in=run_ids, state=TrialState.ERRORED)
+        grouped = rows.values("run_id", "error").annotate(n=Count("id")).order_by("-n")
+        for row in grouped[:200]:
+            kinds.setdefault(row["run_id"], []).append((row["error"], row["n"]))
+    return kinds
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFilter:
+    """What the item table's filter bar says."""
+
+    q: str = ""
+    section: str | None = None
+    verdict: str = ""
+
+
+VERDICTS = {
+    "correct": Q(state=TrialState.DONE, passed=True),
+    "incorrect": Q(state=TrialState.DONE, passed=False),
+    "unscored": Q(state=TrialState.DONE, passed=None),
+    "errored": Q(state=TrialState.ERRORED),
+    "waiting": Q(state__in=(TrialState.PENDING, TrialState.WAITING, TrialState.LEASED)),
+    "canceled": Q(state=TrialState.CANCELED),
+}
+
+
+def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
+    trials = Trial.objects.filter(run=run)
+    if wanted.verdict in VERDICTS:
+        trials = trials.filter(VERDICTS[wanted.verdict])
+    if wanted.section is not None:
+        trials = trials.filter(section=wanted.section)
+    if wanted.q:
+        text = Q(item__prompt__icontains=wanted.q) | Q(response__icontains=wanted.q) | Q(answer__icontains=wanted.q)
+        trials = trials.filter(text | Q(item__external_id=wanted.q))
+    return trials
+
+
+def trial_page(
+    run: Run, wanted: TrialFilter, *, size: int = 25, before: int | None = None, after: int | None = None
+) -> Page:
+    """Trials by number with item and scores; keyset, three queries."""
+    trials = trials_of(run, wanted).select_related("item").defer("item__responses", "item__metadata")
+    page = keyset_page(
+        trials.prefetch_related("scores"), key="seq", size=size, before=before, after=after, descending=False
+    )
+    return page
+
+
+def trial_count(run: Run, wanted: TrialFilter) -> int | None:
+    """How many trials match; from the counters where they know, by index where they don't, None for text search."""
+    if wanted.q:
+        return None
+    if wanted.section is None and wanted.verdict in ("", "errored", "canceled"):
+        return {"": run.total, "errored": run.errored, "canceled": run.canceled}[wanted.verdict]
+    if wanted.section is None and wanted.verdict == "waiting":
+        return run.total - run.terminal
+    names = run.scorer_names
+    tallies = [
+        tally
+        for tally in Tally.objects.filter(run=run)
+        if names and tally.scorer == names[0] and wanted.section in (None, tally.section)
+    ]
+    sums = {
+        "correct": sum(tally.passed for tally in tallies),
+        "incorrect": sum(tally.scored - tally.passed for tally in tallies),
+        "unscored": sum(tally.unscored for tally in tallies),
+    }
+    return sums[wanted.verdict] if wanted.verdict in sums else trials_of(run, wanted).count()
+
+
+def trial_detail(run: Run, seq: int) -> Trial | None:
+    """One trial with item, images, scores and attempts."""
+    return (
+        Trial.objects.filter(run=run, seq=seq)
+        .select_related("item")
+        .prefetch_related(
+            "scores", Prefetch("attempts", Attempt.objects.order_by("number")), "item__item_assets__asset"
+        )
+        .first()
+    )
+
+
+def trial_neighbours(run: Run, wanted: TrialFilter, seq: int) -> tuple[int | None, int | None]:
+    """The numbers before and after within the filter."""
+    trials = trials_of(run, wanted)
+    previous = trials.filter(seq__lt=seq).order_by("-seq").values_list("seq", flat=True).first()
+    following = trials.filter(seq__gt=seq).order_by("seq").values_list("seq", flat=True).first()
+    return previous, following
+
+
+def log_lines(run: Run, *, after: int = 0, last: int = 200) -> list[Any]:
+    """The last lines after an id, oldest first."""
+    return list(reversed(run.log_lines.filter(pk__gt=after).order_by("-id")[:last]))
+
+
+def full_run(workspace: Workspace, pk: int) -> Run | None:
+    """One run with its counters, for its page and fragments."""
+    return with_counters(runs_of(workspace)).filter(pk=pk).first()

@@ -1,0 +1,114 @@
+"""Commands on a run that exists: cancel, pause, resume, retry. Counters move with the trials."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
+
+from runs import live
+from runs.models import (
+    ACTIVE_STATUSES,
+    LIVE_STATES,
+    GridCell,
+    LogLine,
+    Run,
+    RunStatus,
+    Trial,
+    TrialState,
+    cell_size,
+)
+from runs.tasks import pump
+from workspaces import audit
+from workspaces.access import Access
+
+
+class CannotDo(Exception):
+    """The run's state does not allow the command; the message is for people."""
+
+
+def run_cancel(access: Access, run: Run) -> None:
+    """Stops a run for good; finished items are kept, calls in flight are given up. Raises CannotDo."""
+    with transaction.atomic():
+        changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
+            status=RunStatus.CANCELED, status_reason=f"Canceled by {access.actor_label}.",
+            finished_at=timezone.now(), pump_until_ms=0,
+        )  # fmt: skip
+        if not changed:
+            raise CannotDo("Only a run that is pending, running or paused can be canceled.")
+        stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(state=TrialState.CANCELED, owner="")
+        Run.objects.filter(pk=run.pk).update(canceled=F("canceled") + stopped, sequence=F("sequence") + 1)
+        _say(run, f"canceled by {access.actor_label}, {stopped:,} items not done", level="warn")
+        audit.record(access, "run.cancel", f"run {run.pk}", not_done=stopped)
+    live.notify(run)
+
+
+def run_pause(access: Access, run: Run) -> None:
+    """Takes no further items; those in flight are finished. Raises CannotDo."""
+    with transaction.atomic():
+        changed = Run.objects.filter(pk=run.pk, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).update(
+            status=RunStatus.PAUSED, status_reason=f"Paused by {access.actor_label}.", sequence=F("sequence") + 1
+        )
+        if not changed:
+            raise CannotDo("Only a run that is pending or running can be paused.")
+        _say(run, f"paused by {access.actor_label}")
+        audit.record(access, "run.pause", f"run {run.pk}")
+    live.notify(run)
+
+
+def run_resume(access: Access, run: Run) -> None:
+    """Goes on with a paused run, or with the items that a canceled run left undone. Raises CannotDo."""
+    with transaction.atomic():
+        revived = Trial.objects.filter(run=run, state=TrialState.CANCELED).update(
+            state=TrialState.PENDING, failures=0, crashes=0
+        )
+        changed = _back_to_work(run, Q(status=RunStatus.PAUSED) | (Q(status=RunStatus.CANCELED) if revived else Q(pk=None)))
+        if not changed:
+            raise CannotDo("Only a paused run, or a canceled one with items left, can be resumed.")
+        Run.objects.filter(pk=run.pk).update(canceled=F("canceled") - revived)
+        _say(run, f"resumed by {access.actor_label}")
+        audit.record(access, "run.resume", f"run {run.pk}")
+        pump.delay_on_commit(run.pk)
+    live.notify(run)
+
+
+def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) -> int:
+    """Asks failed items again, all or the given ones; good ones stay. Returns how many. Raises CannotDo."""
+    with transaction.atomic():
+        failed = Trial.objects.filter(run=run, state=TrialState.ERRORED)
+        if trial_ids is not None:
+            failed = failed.filter(pk__in=trial_ids)
+        per_cell = _errored_per_cell(failed, run.total)
+        count = failed.update(
+            state=TrialState.PENDING, failures=0, crashes=0, error="", error_kind="", finished_at=None,
+            not_before_ms=0,
+        )  # fmt: skip
+        if not count:
+            raise CannotDo("There are no failed items to retry.")
+        for cell, errored in per_cell.items():
+            GridCell.objects.filter(run=run, cell=cell).update(errored=F("errored") - errored)
+        Run.objects.filter(pk=run.pk).update(errored=F("errored") - count, sequence=F("sequence") + 1)
+        _back_to_work(run, Q(status__in=(RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.PAUSED)))
+        _say(run, f"{count:,} failed items are asked again, by {access.actor_label}")
+        audit.record(access, "run.retry", f"run {run.pk}", items=count)
+        pump.delay_on_commit(run.pk)
+    live.notify(run)
+    return count
+
+
+def _back_to_work(run: Run, condition: Q) -> int:
+    """A finished or paused run waits for a worker again; a running one is left alone."""
+    return Run.objects.filter(condition, pk=run.pk).update(
+        status=RunStatus.PENDING, status_reason="Waiting for a worker.", finished_at=None, pump_until_ms=0,
+        sequence=F("sequence") + 1,
+    )  # fmt: skip
+
+
+def _errored_per_cell(failed: QuerySet[Trial], total: int) -> dict[int, int]:
+    size = cell_size(total)
+    rows = failed.annotate(cell=(F("seq") - 1) / size).values("cell").annotate(n=Count("id")).order_by()
+    return {int(row["cell"]): row["n"] for row in rows}
+
+
+def _say(run: Run, text: str, level: str = "info") -> None:
+    LogLine.objects.create(run=run, at=timezone.now(), level=level, text=text)

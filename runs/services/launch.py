@@ -1,0 +1,333 @@
+"""Launching: from a person's wishes to an evaluation with its runs and their pending trials."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Avg, Sum
+from django.db.models.functions import Length
+from django.utils import timezone
+
+from datasets.models import DatasetVersion, Item
+from datasets.selectors import ready_versions
+from evalportal.lib.plugins import UnknownPlugin
+from judges.metrics import proportion
+from judges.scorers import SCORERS, BadOptions, build_scorer
+from judges.templating import DEFAULT_TEMPLATE, check_template
+from registry.models import RegisteredModel
+from registry.selectors import models_for
+from registry.services import model_by_name_only
+from runs.models import Evaluation, LogLine, Run, RunStatus
+from runs.tasks import pump
+from workspaces import audit
+from workspaces.access import Access
+
+MAX_TRIALS = 5_000_000
+MAX_EPOCHS = 100
+MAX_CONCURRENCY = 4096
+ASSUMED_OUTPUT_TOKENS = 256
+CHARS_PER_TOKEN = 4
+
+
+class LaunchProblems(Exception):
+    """The launch cannot be made; `problems` maps a field of Launch to messages."""
+
+    def __init__(self, problems: Mapping[str, Sequence[str]]):
+        self.problems = {name: list(messages) for name, messages in problems.items()}
+        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in self.problems.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What is to be launched. `recorded_names` are models of the version's recorded responses."""
+
+    dataset_version_id: int | None
+    model_ids: Sequence[int] = ()
+    recorded_names: Sequence[str] = ()
+    scorers: Sequence[Mapping[str, Any]] = ()
+    template: str = DEFAULT_TEMPLATE
+    params: Mapping[str, Any] = field(default_factory=dict)
+    alias: str = ""
+    label: str = ""
+    name: str = ""
+    epochs: int = 1
+    concurrency: int | None = None
+    max_failures: int = 5
+    limit: int | None = None
+    responses: str = "fresh"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One model of the launch, or a name whose recorded responses are scored."""
+
+    model: RegisteredModel | None
+    name: str
+
+    @property
+    def title(self) -> str:
+        return self.model.title if self.model else self.name
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What a launch will do, before it does. Costs are dollars; None where a price is unknown."""
+
+    version: DatasetVersion | None
+    targets: Sequence[Target]
+    trials_per_run: int
+    calls: int
+    cost: Decimal | None
+    cost_basis: str
+    duration_s: float | None
+    half_width: float | None
+    concurrency: int
+    problems: Mapping[str, list[str]]
+
+
+def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
+    """Checks a launch and foretells calls, cost, duration and precision. Changes nothing."""
+    problems: dict[str, list[str]] = defaultdict(list)
+    version = _version(access, wish, problems)
+    targets = _targets(access, wish, version, problems)
+    _check_numbers(wish, targets, problems)
+    _check_scoring(wish, problems)
+    items = min(version.item_count, wish.limit or version.item_count) if version else 0
+    per_run = items * max(1, wish.epochs)
+    if per_run * len(targets) > MAX_TRIALS:
+        problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
+    calls = per_run * len(targets) if wish.responses == "fresh" else 0
+    cost, basis = _cost(version, targets, wish, per_run) if version and calls else (Decimal(0), "no calls")
+    worst = proportion(per_run // 2, per_run) if per_run else None
+    return LaunchPlan(
+        version=version, targets=targets, trials_per_run=per_run, calls=calls, cost=cost, cost_basis=basis,
+        duration_s=_duration(targets, wish, per_run) if calls else None,
+        half_width=(worst.high - worst.low) / 2 if worst else None,
+        concurrency=min((_concurrency(target, wish) for target in targets), default=0), problems=dict(problems),
+    )  # fmt: skip
+
+
+def launch(access: Access, wish: Launch) -> Evaluation:
+    """Creates the evaluation and its runs and wakes a worker. Raises LaunchProblems; then nothing is made."""
+    plan = launch_plan(access, wish)
+    if plan.problems or plan.version is None:
+        raise LaunchProblems(plan.problems)
+    models = [target.model or model_by_name_only(access, target.name) for target in plan.targets]
+    with transaction.atomic():
+        evaluation = Evaluation.objects.create(
+            workspace=access.workspace, created_by=access.actor,
+            name=(wish.name or f"{plan.version.dataset.name}: {', '.join(target.title for target in plan.targets)}")[:200],
+        )  # fmt: skip
+        runs = [_create_run(access, evaluation, plan, wish, model) for model in models]
+        audit.record(
+            access, "evaluation.launch", f"{evaluation.name} (#{evaluation.pk})", runs=[run.pk for run in runs],
+            trials=plan.trials_per_run * len(runs),
+        )  # fmt: skip
+        for run in runs:
+            pump.delay_on_commit(run.pk)
+    return evaluation
+
+
+def _version(access: Access, wish: Launch, problems: dict[str, list[str]]) -> DatasetVersion | None:
+    version = ready_versions(access.workspace).filter(pk=wish.dataset_version_id or 0).first()
+    if version is None:
+        problems["dataset_version_id"].append("Choose a dataset version of this workspace.")
+    return version
+
+
+def _targets(
+    access: Access, wish: Launch, version: DatasetVersion | None, problems: dict[str, list[str]]
+) -> list[Target]:
+    wanted = list(dict.fromkeys(wish.model_ids))
+    found = {model.pk: model for model in models_for(access.workspace).filter(pk__in=wanted)}
+    missing = [str(pk) for pk in wanted if pk not in found]
+    if missing:
+        problems["model_ids"].append(f"No active model of this workspace: {', '.join(missing)}.")
+    targets = [Target(found[pk], found[pk].name) for pk in wanted if pk in found]
+    if wish.responses == "recorded":
+        targets += [Target(None, name) for name in dict.fromkeys(wish.recorded_names)]
+        known = set(version.response_models) if version else set()
+        unknown = [target.name for target in targets if target.name not in known]
+        if version and unknown:
+            problems["recorded_names"].append(f"This version has no recorded responses of {', '.join(unknown)}.")
+    elif wish.responses == "fresh":
+        silent = [target.title for target in targets if target.model and not target.model.is_callable]
+        if silent:
+            problems["model_ids"].append(
+                f"Registered by name only, so it cannot be called: {', '.join(silent)}. Use recorded responses."
+            )
+    else:
+        problems["responses"].append("Choose fresh or recorded.")
+    if not targets and not problems["model_ids"]:
+        problems["model_ids"].append("Choose at least one model.")
+    if not problems["model_ids"]:
+        del problems["model_ids"]
+    return targets
+
+
+def _check_numbers(wish: Launch, targets: Sequence[Target], problems: dict[str, list[str]]) -> None:
+    bounds = {
+        "epochs": (wish.epochs, 1, MAX_EPOCHS), "max_failures": (wish.max_failures, 1, 20),
+        "concurrency": (wish.concurrency, 1, MAX_CONCURRENCY), "limit": (wish.limit, 1, MAX_TRIALS),
+    }  # fmt: skip
+    for name, (value, low, high) in bounds.items():
+        if value is not None and not low <= value <= high:
+            problems[name].append(f"From {low} to {high:,}.")
+    for target in targets:
+        provider = target.model.provider if target.model else None
+        if provider and wish.responses == "fresh" and (wish.concurrency or 0) > provider.concurrency:
+            problems["concurrency"].append(f"{provider.name} allows {provider.concurrency} at most.")
+    if len(wish.alias) > 120 or len(wish.label) > 120:
+        problems["alias" if len(wish.alias) > 120 else "label"].append("At most 120 characters.")
+    _check_params(wish.params, problems)
+
+
+def _check_params(params: Mapping[str, Any], problems: dict[str, list[str]]) -> None:
+    ranges = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
+    for name, (low, high) in ranges.items():
+        value = params.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            problems[name].append(f"From {low} to {high:,}.")
+    if not isinstance(params.get("extra_body", {}), Mapping):
+        problems["extra_body"].append('A JSON object, such as {"top_k": 40}.')
+    reserved = {"model", "messages", "stream", "stream_options"} & set(params.get("extra_body") or {})
+    if reserved:
+        problems["extra_body"].append(f"Set by the portal itself: {', '.join(sorted(reserved))}.")
+
+
+def _check_scoring(wish: Launch, problems: dict[str, list[str]]) -> None:
+    problems_in_template = check_template(wish.template)
+    if problems_in_template:
+        problems["template"].extend(map(str, problems_in_template))
+    if not wish.scorers:
+        problems["scorers"].append("Choose at least one scorer.")
+    names = [scorer_name(scorer) for scorer in wish.scorers]
+    if len(set(names)) < len(names):
+        problems["scorers"].append("Two scorers have one name; give each its own.")
+    for scorer in wish.scorers:
+        try:
+            build_scorer(scorer["key"], dict(scorer.get("options") or {}))
+        except UnknownPlugin as error:
+            problems["scorers"].append(str(error))
+        except BadOptions as error:
+            problems["scorers"].append(f"{scorer['key']}: {error}")
+
+
+def scorer_name(scorer: Mapping[str, Any]) -> str:
+    return str(scorer.get("name") or scorer["key"])
+
+
+def _concurrency(target: Target, wish: Launch) -> int:
+    provider = target.model.provider if target.model else None
+    return wish.concurrency or (provider.concurrency if provider else 64)
+
+
+def _cost(
+    version: DatasetVersion, targets: Sequence[Target], wish: Launch, trials: int
+) -> tuple[Decimal | None, str]:
+    """Input tokens are characters / 4; output tokens are what past runs of the model averaged, else assumed."""
+    items = Item.objects.filter(version=version)
+    length = items.filter(position__lte=500).aggregate(mean=Avg(Length("prompt")))["mean"] or 0
+    input_tokens = Decimal((length + len(wish.template)) / CHARS_PER_TOKEN) * trials
+    total, assumed = Decimal(0), False
+    for target in targets:
+        model = target.model
+        if model is None or model.input_price is None or model.output_price is None:
+            return None, "no price is registered" if len(targets) == 1 else f"no price is registered for {target.title}"
+        past = Run.objects.filter(model=model, done__gt=0).order_by("-id")[:5].aggregate(
+            tokens=Sum("output_tokens"), n=Sum("done")
+        )  # fmt: skip
+        mean_output = Decimal(past["tokens"]) / past["n"] if past["n"] and past["tokens"] else None
+        assumed |= mean_output is None
+        output = (mean_output or Decimal(wish.params.get("max_tokens") or ASSUMED_OUTPUT_TOKENS)) * trials
+        total += (input_tokens * model.input_price + output * model.output_price) / 1_000_000
+    basis = "if answers use all their tokens" if wish.params.get("max_tokens") else f"at {ASSUMED_OUTPUT_TOKENS} tokens an answer"
+    return total, basis if assumed else "from past answers of these models"
+
+
+def _duration(targets: Sequence[Target], wish: Launch, trials: int) -> float | None:
+    """Seconds for the slowest model by its past median latency; None before any run."""
+    slowest = None
+    for target in targets:
+        past = Run.objects.filter(model=target.model, summary__latency__isnull=False).order_by("-id").first()
+        latency = ((past.summary.get("latency") or {}).get("p50") if past else None)
+        if latency is None:
+            return None
+        slowest = max(slowest or 0.0, latency / 1000 * trials / _concurrency(target, wish))
+    return slowest
+
+
+def _create_run(
+    access: Access, evaluation: Evaluation, plan: LaunchPlan, wish: Launch, model: RegisteredModel
+) -> Run:
+    assert plan.version is not None
+    alias = wish.alias or model.title
+    if wish.alias and len(plan.targets) > 1:
+        alias = f"{wish.alias} · {model.title}"
+    run = Run.objects.create(
+        workspace=access.workspace, evaluation=evaluation, model=model, dataset_version=plan.version,
+        alias=alias[:120], label=wish.label, total=plan.trials_per_run, created_by=access.actor,
+        config=_frozen_config(plan, wish, model), status=RunStatus.PENDING,
+        status_reason="Waiting for a worker.",
+    )  # fmt: skip
+    insert_trials(run, epochs=wish.epochs, limit=wish.limit)
+    LogLine.objects.create(
+        run=run, at=timezone.now(),
+        text=f"launched by {access.actor_label}: {model.title} on {plan.version.dataset.name} v{plan.version.number}, "
+        f"{plan.trials_per_run:,} trials",
+    )  # fmt: skip
+    return run
+
+
+def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dict[str, Any]:
+    assert plan.version is not None
+    provider = model.provider
+    params = {**model.default_params, **{key: value for key, value in wish.params.items() if value not in (None, "", [])}}
+    return {
+        "template": wish.template,
+        "params": params,
+        "scorers": [
+            {"key": scorer["key"], "name": scorer_name(scorer), "options": dict(scorer.get("options") or {}),
+             "title": SCORERS[scorer["key"]].title}
+            for scorer in wish.scorers
+        ],
+        "epochs": wish.epochs,
+        "limit": wish.limit,
+        "concurrency": _concurrency(Target(model, model.name), wish),
+        "max_failures": wish.max_failures,
+        "responses": wish.responses,
+        "model": {
+            "name": model.name, "alias": model.alias, "source": model.source,
+            "provider": provider.name if provider else "", "protocol": provider.protocol if provider else "",
+            "base_url": provider.base_url if provider else "", "capabilities": model.capabilities,
+            "input_price": str(model.input_price) if model.input_price is not None else None,
+            "output_price": str(model.output_price) if model.output_price is not None else None,
+        },
+        "dataset": {
+            "name": plan.version.dataset.name, "version": plan.version.number,
+            "content_hash": plan.version.content_hash,
+        },
+    }  # fmt: skip
+
+
+def insert_trials(run: Run, *, epochs: int, limit: int | None) -> None:
+    """All trials of a run in one statement; `seq` goes item by item, epochs side by side."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH RECURSIVE epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < %s)
+            INSERT INTO runs_trial (run_id, item_id, epoch, seq, section)
+            SELECT %s, item.id, epochs.epoch, (item.position - 1) * %s + epochs.epoch, item.section
+            FROM datasets_item AS item CROSS JOIN epochs
+            WHERE item.version_id = %s AND item.position <= %s
+            ORDER BY item.position, epochs.epoch
+            """,
+            [epochs, run.pk, epochs, run.dataset_version_id, limit or 2**31 - 1],
+        )
+
+

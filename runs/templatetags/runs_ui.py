@@ -1,0 +1,154 @@
+"""How the figures of a run are written: metrics with unit and interval, the grid's label, what is left."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from evalportal.lib import ui
+from runs.metrics import Metric
+from runs.models import Run, Trial, TrialState
+from runs.selectors import Card
+
+register = template.Library()
+
+# unit → (factor, decimals, suffix) of a value that stands large, with its unit quiet
+UNITS: dict[str, tuple[float, int, str]] = {"share": (100, 1, "%"), "ms": (0.001, 1, "s"), "value": (1, 3, "")}
+LATENCY_AXIS_MS = 30_000
+
+
+@register.filter
+def tiles(metrics: Iterable[Metric]) -> list[Metric]:
+    """Without figures that repeat the accuracy: a pass-or-fail scorer's mean, or its second name."""
+    shown: list[Metric] = []
+    for metric in metrics:
+        twin = shown[0] if shown and metric.key in ("mean", "exact_match") else None
+        if twin is None or metric.value is None or metric.value != twin.value:
+            shown.append(metric)
+    return shown
+
+
+@register.simple_tag
+def metric_number(metric: Metric) -> SafeString:
+    """56.3 % with the unit small; whole numbers with separators."""
+    if metric.value is None:
+        return mark_safe('<span class="quiet">–</span>')  # noqa: S308 (a constant)
+    if metric.unit == "usd":
+        return format_html("{}", ui.money(metric.value))  # type: ignore[arg-type]
+    if metric.unit == "s":
+        return format_html("{}", ui.duration_ms(float(metric.value) * 1000))
+    if metric.unit == "ms" and metric.value < 1000:
+        return format_html("{}<small>ms</small>", f"{metric.value:.0f}")
+    if metric.low is None and metric.unit in ("value", "tokens"):
+        return format_html("{}", ui.number(metric.value))
+    factor, digits, suffix = UNITS.get(metric.unit, (1, 1, ""))
+    number = ui.minus(f"{factor * float(metric.value):.{digits}f}")
+    return format_html("{}<small>{}</small>", number, suffix) if suffix else format_html("{}", number)
+
+
+def metric_interval(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return ""
+    if metric.unit == "ms" and (metric.value or 0) < 1000:
+        return f"[{metric.low:.0f}, {metric.high:.0f}]"
+    factor, digits, _ = UNITS.get(metric.unit, (1, 1, ""))
+    return ui.minus(f"[{factor * metric.low:.{digits}f}, {factor * metric.high:.{digits}f}]")
+
+
+@register.simple_tag
+def metric_note(metric: Metric) -> str:
+    """[53.6, 58.9], n = 1,319 so far"""
+    if metric.key == "errors":
+        return metric.note or f"of {ui.plural(metric.n, 'item,items')}"
+    count = f"n\u00a0=\u00a0{metric.n:,}" + (" so far" if metric.provisional else "")
+    return "; ".join(filter(None, [", ".join(filter(None, [metric_interval(metric), count])), metric.note]))
+
+
+@register.simple_tag
+def metric_whisker(metric: Metric) -> str | SafeString:
+    """The metric on its axis; nothing where it has no interval."""
+    if metric.value is None or metric.low is None or metric.high is None:
+        return ""
+    value, top = float(metric.value), 1.0
+    if metric.unit == "ms":
+        top = max(LATENCY_AXIS_MS, metric.high)
+    elif metric.unit != "share":
+        top = max(1.0, metric.high)
+    factor, digits, suffix = UNITS.get(metric.unit, (1, 1, ""))
+    numbers = [f"{factor * number:.{digits}f}" for number in (value, metric.low, metric.high)]
+    label = f"{metric.label} {numbers[0]}{suffix}, 95% CI {numbers[1]} to {numbers[2]}"
+    bottom = min(0.0, metric.low)
+    return ui.whisker(metric.low, value, metric.high, bottom, top, label=label, weak=metric.provisional)
+
+
+@register.simple_tag
+def grid_label(card: Card) -> str:
+    """What the progress grid shows, in words."""
+    run = card.run
+    parts = [f"{run.terminal:,} of {run.total:,} items done"]
+    if card.estimate is not None:
+        parts.append(f"{card.correct:,} correct")
+    if card.in_flight:
+        parts.append(f"{len(card.in_flight):,} in flight")
+    if run.errored:
+        parts.append(f"{run.errored:,} {'error' if run.errored == 1 else 'errors'}")
+    return ", ".join(parts)
+
+
+@register.filter
+def not_finished(run: Run) -> int:
+    """Items that have neither a response nor an error."""
+    return run.total - run.done - run.errored
+
+
+@register.filter
+def about(seconds: float | None) -> str:
+    """A rough time left: 40 s, 9 min, 3.5 h"""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{max(5, round(seconds / 5) * 5):.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h".replace(".0 h", " h")
+
+
+@register.filter
+def last_chars(text: str, count: int) -> str:
+    return text[-count:]
+
+
+@register.filter
+def sentence(text: str) -> str:
+    """Ends with a full stop."""
+    return text if not text or text[-1] in ".!?…" else f"{text}."
+
+
+@register.filter
+def verdict(trial: Trial) -> str:
+    """The status word of a trial: its state, or the first scorer's verdict once it is done."""
+    if trial.state != TrialState.DONE:
+        return str(trial.state)
+    return "unscored" if trial.passed is None else "correct" if trial.passed else "incorrect"
+
+
+@register.filter
+def verdict_word(trial: Trial) -> str:
+    words: dict[str, str] = {str(state): str(label) for state, label in TrialState.choices}
+    return words.get(verdict(trial), verdict(trial).capitalize())
+
+
+@register.filter
+def score_status(score: Any) -> str:
+    """The status of one score: unscored, correct, incorrect, or scored for a value without a pass mark."""
+    if score.value is None:
+        return "unscored"
+    return "scored" if score.passed is None else "correct" if score.passed else "incorrect"
+
+
+@register.filter
+def letter(index: int) -> str:
+    """0 → A"""
+    return chr(ord("A") + index) if 0 <= index < 26 else str(index + 1)
