@@ -22,12 +22,12 @@ STATUS_ICONS = {
     "pending": "pending", "running": "running", "completed": "ok", "correct": "ok", "failed": "failed",
     "error": "failed", "errored": "failed", "incorrect": "incorrect", "canceled": "canceled", "none": "canceled",
     "warning": "warning", "paused": "warning", "retrying": "retry", "waiting": "retry", "ok": "ok",
-    "failing": "failed", "unknown": "pending", "leased": "running", "done": "ok",
+    "failing": "failed", "unknown": "pending", "leased": "running", "done": "ok", "unscored": "info", "scored": "ok",
 }
 # Words of the engine → the states the stylesheet knows.
 STATUS_STYLES = {
     "paused": "warning", "errored": "error", "leased": "running", "waiting": "retrying", "ok": "completed",
-    "failing": "failed", "unknown": "none", "done": "completed",
+    "failing": "failed", "unknown": "none", "done": "completed", "unscored": "none", "scored": "completed",
 }
 
 
@@ -37,6 +37,18 @@ def icon(name: str, label: str = "") -> SafeString:
     if label:
         return format_html('<svg class="icon" role="img" aria-label="{}"><use href="#i-{}"/></svg>', label, name)
     return format_html('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>', name)
+
+
+@register.filter
+def status_icon(value: str) -> str:
+    """The icon of a status word."""
+    return STATUS_ICONS.get(value, "info")
+
+
+@register.filter
+def status_style(value: str) -> str:
+    """The `data-status` of a status word."""
+    return STATUS_STYLES.get(value, value)
 
 
 @register.simple_tag

@@ -1,6 +1,6 @@
 """How the figures of a run are written: metrics with unit and interval, the grid's label, what is left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import template
@@ -15,7 +15,11 @@ from runs.selectors import Card
 register = template.Library()
 
 # unit → (factor, decimals, suffix) of a value that stands large, with its unit quiet
-UNITS: dict[str, tuple[float, int, str]] = {"share": (100, 1, "%"), "ms": (0.001, 1, "s"), "value": (1, 3, "")}
+UNITS: dict[str, tuple[float, int, str]] = {
+    "share": (100, 1, "%"),
+    "ms": (0.001, 1, "s"),
+    "value": (1, 3, ""),
+}
 LATENCY_AXIS_MS = 30_000
 
 
@@ -34,7 +38,7 @@ def tiles(metrics: Iterable[Metric]) -> list[Metric]:
 def metric_number(metric: Metric) -> SafeString:
     """56.3 % with the unit small; whole numbers with separators."""
     if metric.value is None:
-        return mark_safe('<span class="quiet">–</span>')  # noqa: S308 (a constant)
+        return mark_safe('<span class="quiet">–</span>')
     if metric.unit == "usd":
         return format_html("{}", ui.money(metric.value))  # type: ignore[arg-type]
     if metric.unit == "s":
@@ -152,3 +156,26 @@ def score_status(score: Any) -> str:
 def letter(index: int) -> str:
     """0 → A"""
     return chr(ord("A") + index) if 0 <= index < 26 else str(index + 1)
+
+
+@register.simple_tag
+def rate(items: int, seconds: float) -> str:
+    """Items a second, with as many digits as the pace needs."""
+    pace = items / seconds if seconds else 0.0
+    return f"{pace:,.0f}" if pace >= 20 else f"{pace:.1f}"
+
+
+@register.simple_tag
+def runs_summary(counts: Mapping[str, int]) -> str:
+    """1 running, 1 waiting, 1 needs attention"""
+    stopped = counts.get("failed", 0) + counts.get("paused", 0)
+    parts = [
+        f"{count:,} {word}"
+        for count, word in (
+            (counts.get("running", 0), "running"),
+            (counts.get("pending", 0), "waiting"),
+            (stopped, "needs attention" if stopped == 1 else "need attention"),
+        )
+        if count
+    ]
+    return ", ".join(parts) or "Nothing is running"
