@@ -57,21 +57,31 @@ class Provider(Probed):
     """An endpoint with its key and limits; without a workspace it is shared with all of them."""
 
     workspace = models.ForeignKey(
-        Workspace, null=True, blank=True, on_delete=models.CASCADE, related_name="providers",
+        Workspace,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="providers",
         help_text="Empty: shared with every workspace",
     )
     name = models.CharField(max_length=80)
     protocol = models.CharField(max_length=40, default="openai_chat", help_text="The wire format it speaks")
-    base_url = models.URLField(max_length=500, help_text="Up to and including /v1, as its documentation gives it")
+    base_url = models.URLField(
+        max_length=500, help_text="Up to and including /v1, as its documentation gives it"
+    )
     api_key = EncryptedTextField(blank=True, default="")
     headers = EncryptedTextField(blank=True, default="", help_text="Extra request headers, as a JSON object")
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     concurrency = models.PositiveIntegerField(
-        default=16, validators=[MinValueValidator(1), MaxValueValidator(4096)], help_text="Calls in flight at most"
+        default=16,
+        validators=[MinValueValidator(1), MaxValueValidator(4096)],
+        help_text="Calls in flight at most",
     )
     timeout_s = models.PositiveIntegerField(
-        default=120, validators=[MinValueValidator(1), MaxValueValidator(3600)], help_text="For one whole call"
+        default=120,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text="For one whole call",
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -79,7 +89,9 @@ class Provider(Probed):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["workspace", "name"], name="provider_name_once", nulls_distinct=False)
+            models.UniqueConstraint(
+                fields=["workspace", "name"], name="provider_name_once", nulls_distinct=False
+            )
         ]
 
     def __str__(self) -> str:
@@ -96,7 +108,11 @@ class RegisteredModel(Probed):
     """An exact model name at a provider, or a name only, for responses that are already recorded."""
 
     workspace = models.ForeignKey(
-        Workspace, null=True, blank=True, on_delete=models.CASCADE, related_name="registered_models",
+        Workspace,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="registered_models",
         help_text="Empty: shared with every workspace",
     )
     provider = models.ForeignKey(
@@ -104,20 +120,36 @@ class RegisteredModel(Probed):
     )
     source = models.CharField(max_length=20, choices=Source.choices, default=Source.PLATFORM)
     name = models.CharField(max_length=200, help_text="Exactly as the provider names it")
-    alias = models.CharField(max_length=120, blank=True, help_text="Results are grouped by this; empty means the name")
+    alias = models.CharField(
+        max_length=120, blank=True, help_text="Results are grouped by this; empty means the name"
+    )
     capabilities = models.JSONField(default=list, blank=True, help_text="Of: vision, streaming, json_schema")
-    default_params = models.JSONField(default=dict, blank=True, help_text="Sent unless the launch says otherwise")
+    default_params = models.JSONField(
+        default=dict, blank=True, help_text="Sent unless the launch says otherwise"
+    )
     input_price = models.DecimalField(
-        "input price per million tokens", max_digits=12, decimal_places=6, null=True, blank=True,
+        "input price per million tokens",
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
         validators=[MinValueValidator(Decimal(0))],
     )
     output_price = models.DecimalField(
-        "output price per million tokens", max_digits=12, decimal_places=6, null=True, blank=True,
+        "output price per million tokens",
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
         validators=[MinValueValidator(Decimal(0))],
     )
     endpoint_id = models.CharField(max_length=200, blank=True, help_text="Of a dedicated endpoint")
     parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="fine_tunes",
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="fine_tunes",
         help_text="The model that this one was trained from",
     )
     hf_repo = models.CharField("Hugging Face repo id", max_length=200, blank=True)
@@ -132,10 +164,13 @@ class RegisteredModel(Probed):
                 fields=["workspace", "provider", "name"], name="model_name_once", nulls_distinct=False
             ),
             models.CheckConstraint(
-                condition=Q(source=Source.NAME_ONLY, provider=None) | (~Q(source=Source.NAME_ONLY) & Q(provider__isnull=False)),
+                condition=Q(source=Source.NAME_ONLY, provider=None)
+                | (~Q(source=Source.NAME_ONLY) & Q(provider__isnull=False)),
                 name="model_has_provider_unless_name_only",
             ),
-            models.CheckConstraint(condition=Q(parent=None) | ~Q(parent=F("id")), name="model_not_its_own_parent"),
+            models.CheckConstraint(
+                condition=Q(parent=None) | ~Q(parent=F("id")), name="model_not_its_own_parent"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -163,7 +198,7 @@ class RegisteredModel(Probed):
         if unknown:
             problems["capabilities"] = f"unknown: {', '.join(sorted(map(str, unknown)))}"
         if not isinstance(self.default_params, dict):
-            problems["default_params"] = "a JSON object, such as {\"temperature\": 0}"
+            problems["default_params"] = 'a JSON object, such as {"temperature": 0}'
         if (self.source == Source.NAME_ONLY) != (self.provider_id is None):
             problems["provider"] = "a model by name only has no provider, every other one has"
         if self.source == Source.HUGGING_FACE and not self.hf_repo:

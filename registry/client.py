@@ -1,0 +1,293 @@
+"""The only code that calls out: one pooled HTTP client per asyncio loop, with the portal's limits.
+
+It connects to addresses that `registry.outbound` permits, follows no redirects, ignores proxy
+variables, ends every call at its deadline, and reads at most 10 MB. Retrying is the caller's job.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import aiohttp
+import httpx
+from django.conf import settings
+from httpx_aiohttp import AiohttpTransport
+
+from registry import failures
+from registry.calls import CallFailed, ChatRequest, Completion, Endpoint
+from registry.outbound import Gate, GatedResolver
+from registry.protocols import PROTOCOLS
+from registry.protocols.base import Answer, BadAnswer, WireFormat
+from registry.sse import EventLines
+
+__all__ = ["CallFailed", "ChatRequest", "Client", "Completion", "Endpoint"]
+
+MAX_BODY_BYTES = 10 << 20
+MAX_ERROR_BYTES = 64 << 10
+CONNECT_TIMEOUT_S = 15.0
+KEEPALIVE_S = 30.0
+PREPARED_KEPT = 512
+FIXED_HEADERS = {
+    "accept": "application/json, text/event-stream",
+    "accept-encoding": "identity",
+    "content-type": "application/json",
+    "user-agent": "Evalportal",
+}
+EXTENSIONS = {"timeout": {"connect": CONNECT_TIMEOUT_S}}
+OnText = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What all calls to one endpoint share."""
+
+    endpoint: Endpoint
+    wire: WireFormat
+    chat_url: httpx.URL
+    models_url: httpx.URL
+    headers: httpx.Headers
+    secrets: failures.Secrets
+
+    def request(self, chat: ChatRequest | None) -> httpx.Request:
+        """For a completion, or without one for the list of models."""
+        if chat is None:
+            return httpx.Request("GET", self.models_url, headers=self.headers, extensions=EXTENSIONS)
+        return httpx.Request(
+            "POST", self.chat_url, headers=self.headers, content=self.wire.body(chat), extensions=EXTENSIONS
+        )
+
+
+class Client:
+    """Belongs to the loop of its first call; `aclose` it there."""
+
+    def __init__(self, *, max_connections: int = 4096):
+        self.max_connections = max_connections
+        self.gate = Gate(settings.OUTBOUND_ALLOW)
+        # Spoken to directly: httpx.AsyncClient above it would keep cookies across workspaces' providers,
+        # and costs as much again as the transport.
+        self._transport = AiohttpTransport(verify=tls_context(), trust_env=False, client=self._session)
+        self._prepared: dict[int, Prepared] = {}
+
+    async def complete(
+        self, endpoint: Endpoint, request: ChatRequest, on_text: OnText | None = None
+    ) -> Completion:
+        """One chat completion; `on_text` gets each piece as it streams in. Raises CallFailed."""
+        started = time.perf_counter()
+        first_token_ms = None
+        async with self._answered(endpoint, started, request) as (response, prepared):
+            if request.stream and _is_event_stream(response):
+                answer, first_token_ms = await _streamed(response, prepared.wire, on_text, started)
+            else:
+                answer = _understood(prepared.wire.answer, await _body(response))
+                if on_text is not None:
+                    on_text(answer.text)
+        return Completion(
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            latency_ms=_ms_since(started),
+            first_token_ms=first_token_ms,
+            status_code=response.status_code,
+        )
+
+    async def list_models(self, endpoint: Endpoint) -> list[str]:
+        """The names that the endpoint says it serves, sorted. Raises CallFailed."""
+        async with self._answered(endpoint, time.perf_counter()) as (response, prepared):
+            return _understood(prepared.wire.models, await _body(response))
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Made by the transport at the first call, inside the loop."""
+        connector = aiohttp.TCPConnector(
+            limit=self.max_connections,
+            ssl=tls_context(),
+            keepalive_timeout=KEEPALIVE_S,
+            ttl_dns_cache=60,
+            resolver=GatedResolver(self.gate),
+            socket_factory=self.gate.socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
+
+    @asynccontextmanager
+    async def _answered(
+        self, endpoint: Endpoint, started: float, request: ChatRequest | None = None
+    ) -> AsyncIterator[tuple[httpx.Response, Prepared]]:
+        """A 2xx response to read under the deadline; all that can go wrong becomes CallFailed."""
+        secrets: failures.Secrets = ()
+        try:
+            prepared = self._prepare(endpoint)
+            secrets = prepared.secrets
+            async with asyncio.timeout(endpoint.timeout_s):
+                response = await self._transport.handle_async_request(prepared.request(request))
+                try:
+                    if not 200 <= response.status_code < 300:
+                        raise await _refusal(response, prepared)
+                    yield response, prepared
+                finally:
+                    await response.aclose()
+        except CallFailed as failed:
+            failed.latency_ms = _ms_since(started)
+            raise
+        except Exception as error:
+            failure = failures.failure_of(error, endpoint, secrets)
+            if failure is None:
+                raise
+            failure.latency_ms = _ms_since(started)
+            raise failure from None  # the cause may hold the request with its key
+
+    def _prepare(self, endpoint: Endpoint) -> Prepared:
+        """Kept by identity: callers use one Endpoint for many calls."""
+        known = self._prepared.get(id(endpoint))
+        if known is not None and known.endpoint is endpoint:
+            return known
+        made = prepare(endpoint)
+        self.gate.check_literal(made.chat_url.host)
+        if len(self._prepared) >= PREPARED_KEPT:
+            self._prepared.clear()
+        self._prepared[id(endpoint)] = made
+        return made
+
+
+def prepare(endpoint: Endpoint) -> Prepared:
+    wire: WireFormat = PROTOCOLS[endpoint.protocol]()
+    api_key = endpoint.api_key.reveal()
+    extra = {name.lower(): value for name, value in endpoint.headers.items()}
+    return Prepared(
+        endpoint=endpoint,
+        wire=wire,
+        chat_url=endpoint_url(endpoint.base_url, wire.chat_path),
+        models_url=endpoint_url(endpoint.base_url, wire.models_path),
+        headers=httpx.Headers({**FIXED_HEADERS, **wire.headers(api_key), **extra}),
+        secrets=failures.secrets_of(api_key, endpoint.headers.values()),
+    )
+
+
+def endpoint_url(base_url: str, path: str) -> httpx.URL:
+    """The path under the base URL; a query that the base URL carries stays. Raises httpx.InvalidURL."""
+    base = httpx.URL(base_url)
+    return base.copy_with(path=base.path.rstrip("/") + path, fragment=None)
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Verifying, with the bundled certificates and the machine's own (a company's authority)."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
+
+
+class Inflow:
+    """Counts a body as it comes in and unpacks it within the limit."""
+
+    def __init__(self, response: httpx.Response, limit: int = MAX_BODY_BYTES):
+        self.left = limit
+        packing = response.headers.get("content-encoding", "identity").lower()
+        if packing not in ("identity", "", "gzip", "deflate"):
+            raise BadAnswer("malformed", f"The answer is packed as {packing[:20]}, which was not asked for.")
+        self.unpacker = zlib.decompressobj(wbits=47) if packing in ("gzip", "deflate") else None
+
+    def take(self, chunk: bytes) -> bytes:
+        """Raises CallFailed (too_large) past the limit."""
+        if self.unpacker is not None:
+            try:
+                chunk = self.unpacker.decompress(chunk, self.left + 1)
+            except zlib.error:
+                raise BadAnswer("malformed", "The answer's compression is broken.")
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise CallFailed(
+                "too_large", f"The answer is larger than {MAX_BODY_BYTES >> 20} MB.", status_code=200
+            )
+        return chunk
+
+
+def _chunks(response: httpx.Response) -> Any:
+    """The raw body, as an async generator to be closed."""
+    return aclosing(cast(Any, response.stream).__aiter__())
+
+
+async def _body(response: httpx.Response) -> bytes:
+    inflow = Inflow(response)
+    async with _chunks(response) as chunks:
+        return b"".join([inflow.take(chunk) async for chunk in chunks])
+
+
+async def _refusal(response: httpx.Response, prepared: Prepared) -> CallFailed:
+    """Reads the beginning of an error's body; that it breaks off or goes on for ever does not matter."""
+    kept = b""
+    try:
+        inflow = Inflow(response)
+        async with _chunks(response) as chunks:
+            async for chunk in chunks:
+                kept += inflow.take(chunk)
+                if len(kept) >= MAX_ERROR_BYTES:
+                    break
+    except (CallFailed, BadAnswer, httpx.TransportError):
+        pass
+    said = prepared.wire.error(failures.as_json(kept))
+    return failures.refusal(response, kept[:MAX_ERROR_BYTES], said, prepared.secrets)
+
+
+async def _streamed(
+    response: httpx.Response, wire: WireFormat, on_text: OnText | None, started: float
+) -> tuple[Answer, int | None]:
+    """The answer of an event stream, and when its first text came."""
+    reader, lines, inflow = wire.stream_reader(), EventLines(), Inflow(response)
+    first_token_ms: int | None = None
+
+    def feed(events: list[str]) -> None:
+        nonlocal first_token_ms
+        for data in events:
+            text = reader.feed(data)
+            if text and first_token_ms is None:
+                first_token_ms = _ms_since(started)
+            if text and on_text is not None:
+                on_text(text)
+
+    async with _chunks(response) as chunks:
+        async for chunk in chunks:
+            feed(lines.feed(inflow.take(chunk)))
+            if reader.done:
+                break
+        else:
+            feed(lines.rest())
+    return reader.answer(), first_token_ms
+
+
+def _is_event_stream(response: httpx.Response) -> bool:
+    return "event-stream" in response.headers.get("content-type", "")
+
+
+def _understood(read: Callable[[Any], T], body: bytes) -> T:
+    """The body, decoded and read. Raises BadAnswer that keeps the body's beginning."""
+    try:
+        return read(json.loads(body))
+    except (ValueError, RecursionError):
+        bad = BadAnswer("malformed", "The endpoint answered with something that is not JSON.")
+    except BadAnswer as found:
+        bad = found
+    bad.body = body[:MAX_ERROR_BYTES]
+    raise bad
+
+
+def _ms_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)

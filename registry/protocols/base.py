@@ -1,0 +1,77 @@
+"""What a wire format must be able to do. Pure: bytes and JSON in and out, no I/O."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from registry.calls import ChatRequest
+
+
+@dataclass(slots=True)
+class Answer:
+    """What an endpoint said, before the client adds times."""
+
+    text: str
+    finish_reason: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an error's body says: its message and its code, either may be empty."""
+
+    message: str
+    code: str
+
+
+class BadAnswer(Exception):
+    """A body that is no answer. `kind` is one of the kinds of CallFailed."""
+
+    body: bytes = b""  # what came instead, where it is known
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class StreamReader(ABC):
+    """Collects the events of one streamed answer."""
+
+    done: bool = False  # the endpoint said that it has finished
+
+    @abstractmethod
+    def feed(self, data: str) -> str:
+        """One event's data; returns the text it adds. Raises BadAnswer."""
+
+    @abstractmethod
+    def answer(self) -> Answer:
+        """What was collected. Raises BadAnswer when the stream ended before the answer did."""
+
+
+class WireFormat(ABC):
+    title: ClassVar[str]
+    chat_path: ClassVar[str]
+    models_path: ClassVar[str]
+
+    @abstractmethod
+    def headers(self, api_key: str) -> dict[str, str]:
+        """The request headers that carry the key; without a key none."""
+
+    @abstractmethod
+    def body(self, request: ChatRequest) -> bytes: ...
+
+    @abstractmethod
+    def answer(self, payload: Any) -> Answer:
+        """The answer in a decoded body. Raises BadAnswer."""
+
+    @abstractmethod
+    def stream_reader(self) -> StreamReader: ...
+
+    @abstractmethod
+    def error(self, payload: Any) -> ErrorBody: ...
+
+    @abstractmethod
+    def models(self, payload: Any) -> list[str]:
+        """The names in a decoded model list. Raises BadAnswer."""
