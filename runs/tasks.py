@@ -1,13 +1,21 @@
-"""Celery tasks: thin, with ids as arguments."""
+"""Celery tasks: thin, with ids as arguments. A lost message is made good by the next sweep."""
 
 from celery import shared_task
+from django.conf import settings
+
+from runs.engine import leases
+from runs.engine.host import host
+
+
+@shared_task(name="runs.tasks.pump")
+def pump(run_id: int) -> None:
+    """One slice of a run; goes on in another while work is left, so that other runs get their turn."""
+    if host().pump(run_id, settings.ENGINE_SLICE_S):
+        pump.apply_async((run_id,), countdown=0.2)
 
 
 @shared_task(name="runs.tasks.sweep")
 def sweep() -> None:
     """Puts right what a lost worker or message left behind."""
-
-
-@shared_task(name="runs.tasks.pump")
-def pump(run_id: int) -> None:
-    """One slice of a run."""
+    for run_id in leases.sweep():
+        pump.delay(run_id)

@@ -1,0 +1,114 @@
+"""One attempt at one trial: prompt, call, verdicts; every way it can end becomes an Outcome."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from judges.scorers import Subject, Verdict
+from judges.templating import DEFAULT_TEMPLATE, TemplateFailed, render
+from registry.client import CallFailed, ChatRequest, Client, Completion
+from runs.engine.outcomes import Outcome
+from runs.engine.plan import CannotRun, Plan, Work
+
+BACKOFF_FIRST_MS = 1_000
+BACKOFF_MOST_MS = 60_000
+# What no retry mends and every further item would meet too: the run waits for a person.
+STOPS_RUN = {
+    "unauthorized": "{provider} refused the key ({detail}). Enter a valid key for it in the admin, then resume.",
+    "not_found": "{provider} does not serve {model} at this address ({detail}). Correct it in the admin, then resume.",
+    "blocked": "{provider} is at an address that this installation does not call ({detail}). "
+    "An operator may allow it in EVALPORTAL_OUTBOUND_ALLOW, then resume.",
+    "certificate": "The certificate of {provider} is not trusted ({detail}). Correct it, then resume.",
+}
+
+
+def messages_for(plan: Plan, work: Work) -> list[dict[str, Any]]:
+    """The chat that is sent. A chat item under the default template goes as it is. Raises TemplateFailed."""
+    if work.messages and plan.template.strip() == DEFAULT_TEMPLATE:
+        messages = [dict(message) for message in work.messages]
+    else:
+        messages = [{"role": "user", "content": render(plan.template, template_context(work))}]
+    if work.images:
+        last = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=len(messages) - 1)
+        parts = [{"type": "image", "media_type": media_type, "data": data} for media_type, data in work.images]
+        text = messages[last]["content"]
+        messages[last]["content"] = [{"type": "text", "text": text}, *parts] if isinstance(text, str) else [*text, *parts]
+    return messages
+
+
+def template_context(work: Work) -> Mapping[str, Any]:
+    """What a prompt template sees of an item: never its references."""
+    return {
+        "input": work.prompt, "choices": list(work.choices), "section": work.trial.section,
+        "id": work.external_id, "metadata": work.metadata,
+    }  # fmt: skip
+
+
+async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
+    """Calls the model once and scores what it says. Raises CannotRun when the run must wait for a person."""
+    if plan.endpoint is None:
+        return recorded_outcome(plan, work)
+    try:
+        messages = messages_for(plan, work)
+    except TemplateFailed as error:
+        return Outcome(
+            work.trial, "errored", "template", error_kind="template", error=f"The prompt template failed: {error}"
+        )
+    request = ChatRequest(plan.model, messages, dict(plan.params), stream=plan.streams)
+    try:
+        completion = await client.complete(plan.endpoint, request, on_text if plan.streams else None)
+    except CallFailed as failed:
+        if failed.kind in STOPS_RUN:
+            raise CannotRun(
+                STOPS_RUN[failed.kind].format(provider=plan.provider, model=plan.model, detail=failed.message)
+            ) from failed
+        return failed_outcome(plan, work, failed)
+    return answered_outcome(plan, work, completion)
+
+
+def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
+    return Outcome(
+        work.trial, "done", response=completion.text, finish_reason=completion.finish_reason,
+        latency_ms=completion.latency_ms, first_token_ms=completion.first_token_ms,
+        input_tokens=completion.input_tokens, output_tokens=completion.output_tokens,
+        cost=plan.cost(completion.input_tokens, completion.output_tokens), status_code=completion.status_code,
+        verdicts=verdicts(plan, work, completion.text),
+    )  # fmt: skip
+
+
+def recorded_outcome(plan: Plan, work: Work) -> Outcome:
+    """A recorded response is scored as it stands; an item without one has nothing to score."""
+    if work.recorded is None:
+        return Outcome(
+            work.trial, "errored", error_kind="not_recorded", counts=False,
+            error=f"The dataset has no recorded response of {plan.model} for this item.",
+        )  # fmt: skip
+    return Outcome(
+        work.trial, "done", response=work.recorded, finish_reason="recorded", verdicts=verdicts(plan, work, work.recorded)
+    )
+
+
+def verdicts(plan: Plan, work: Work, response: str) -> list[tuple[str, Verdict]]:
+    subject = Subject(response, work.references, work.choices, work.prompt, work.metadata)
+    return [(name, scorer.score(subject)) for name, scorer in plan.scorers]
+
+
+def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
+    """Waits and tries again while attempts are left; a wait that the provider asked for uses none up."""
+    counts = not (failed.kind == "rate_limited" and failed.retry_after_ms is not None)
+    failures = work.trial.failures + counts
+    again = failed.retriable and failures < plan.max_failures
+    return Outcome(
+        work.trial, "waiting" if again else "errored", failed.kind, counts=counts, error_kind=failed.kind,
+        error=failed.message, delay_ms=_delay_ms(failed, failures) if again else 0, status_code=failed.status_code,
+        retry_after_ms=failed.retry_after_ms, latency_ms=None,
+        attempt_error="\n".join(text for text in (failed.message, failed.body_start) if text),
+    )  # fmt: skip
+
+
+def _delay_ms(failed: CallFailed, failures: int) -> int:
+    """The provider's own wish, else exponential with full jitter."""
+    if failed.retry_after_ms is not None:
+        return failed.retry_after_ms + random.randint(0, 250)  # noqa: S311 (jitter)
+    most = min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** max(0, failures - 1))
+    return random.randint(most // 2, most)  # noqa: S311 (jitter)

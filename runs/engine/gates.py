@@ -1,0 +1,98 @@
+"""How many calls a provider gets at once: a limit that halves on 429 and grows back, a pause on Retry-After, a pace."""
+
+import asyncio
+import time
+from collections import deque
+from types import TracebackType
+
+
+class Gate:
+    """One provider's door in one process; runs that share the provider queue here in order of arrival."""
+
+    def __init__(self, limit: int, requests_per_minute: int | None):
+        self.ceiling = limit
+        self.limit = float(limit)
+        self.in_flight = 0
+        self.closed_until = 0.0
+        self.pace_s = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._next_start = 0.0
+        self._halved_at = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        while self._waiting or self.in_flight >= int(self.limit):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+                break
+            except asyncio.CancelledError:
+                self._forget(turn)
+                raise
+        else:
+            self.in_flight += 1
+        try:
+            await self._wait_for_start()
+        except asyncio.CancelledError:
+            self._leave()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _forget(self, turn: "asyncio.Future[None]") -> None:
+        """A waiter that was cancelled; if its turn had come already, the place goes to the next."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+        elif turn.done() and not turn.cancelled():
+            self._leave()
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        while self._waiting and self.in_flight < int(self.limit):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.in_flight += 1
+                turn.set_result(None)
+
+    async def _wait_for_start(self) -> None:
+        """Until the provider's pause is over and its pace allows another request."""
+        while (now := time.monotonic()) < self.closed_until:
+            await asyncio.sleep(self.closed_until - now)
+        if self.pace_s:
+            start = max(now, self._next_start)
+            self._next_start = start + self.pace_s
+            if start > now:
+                await asyncio.sleep(start - now)
+
+    def refused(self, retry_after_ms: int | None) -> None:
+        """The provider said 429: half as many at once, and none before it allows."""
+        now = time.monotonic()
+        if now - self._halved_at > 1.0:
+            self._halved_at = now
+            self.limit = max(1.0, self.limit / 2)
+        if retry_after_ms:
+            self.closed_until = max(self.closed_until, now + retry_after_ms / 1000)
+
+    def answered(self) -> None:
+        """A good answer: one more at once for every full round of them."""
+        if self.limit < self.ceiling:
+            self.limit = min(float(self.ceiling), self.limit + 1 / max(1.0, self.limit))
+
+
+class Gates:
+    """The gates of one process by provider; a provider's changed limits make a new ceiling."""
+
+    def __init__(self) -> None:
+        self._gates: dict[int, Gate] = {}
+
+    def gate(self, provider_id: int, limit: int, requests_per_minute: int | None) -> Gate:
+        gate = self._gates.get(provider_id)
+        if gate is None:
+            gate = self._gates[provider_id] = Gate(limit, requests_per_minute)
+        elif gate.ceiling != limit:
+            gate.ceiling, gate.limit = limit, float(limit)
+        gate.pace_s = 60 / requests_per_minute if requests_per_minute else 0.0
+        return gate

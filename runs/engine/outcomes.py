@@ -1,0 +1,47 @@
+"""What came of one attempt, as plain data on its way to the database."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from judges.scorers import Verdict
+from runs.engine.leases import Claimed
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The trial's next state (done, errored, waiting or pending) and what the attempt on record becomes.
+
+    `delay_ms` is how long a waiting trial waits; `counts` whether the failure uses up an attempt.
+    """
+
+    trial: Claimed
+    state: str
+    attempt_outcome: str = "ok"
+    response: str = ""
+    finish_reason: str = ""
+    error_kind: str = ""
+    error: str = ""
+    delay_ms: int = 0
+    counts: bool = True
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: Decimal | None = None
+    status_code: int | None = None
+    attempt_error: str = ""
+    retry_after_ms: int | None = None
+    verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in ("done", "errored")
+
+    @property
+    def passed(self) -> bool | None:
+        """The first scorer's verdict."""
+        return self.verdicts[0][1].passed if self.verdicts else None
+
+    @property
+    def answered(self) -> bool:
+        return self.state == "done" and bool(self.response.strip())

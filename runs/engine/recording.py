@@ -1,0 +1,240 @@
+"""Writing a batch of outcomes: trials behind their fence, attempts, scores, counters and log, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from runs.engine.clock import now_ms_sql
+from runs.engine.outcomes import Outcome
+from runs.engine.rowset import encode, rowset
+from runs.models import LogLine, Run, cell_size
+
+TRIAL_COLUMNS = {
+    "trial": "bigint", "fence": "int", "state": "text", "delay_ms": "bigint", "failures": "int", "response": "text",
+    "finish_reason": "text", "error_kind": "text", "error": "text", "passed": "boolean", "answer": "text",
+    "latency_ms": "int", "first_token_ms": "int", "input_tokens": "int", "output_tokens": "int", "cost": "numeric",
+    "finished_at": "timestamptz",
+}  # fmt: skip
+ATTEMPT_COLUMNS = {
+    "trial": "bigint", "number": "int", "outcome": "text", "status_code": "int", "error": "text",
+    "retry_after_ms": "int", "latency_ms": "int", "input_tokens": "int", "output_tokens": "int",
+    "finished_at": "timestamptz",
+}  # fmt: skip
+SCORE_COLUMNS = {
+    "trial": "bigint", "scorer": "text", "value": "double precision", "passed": "boolean", "answer": "text",
+    "explanation": "text", "unscored_reason": "text",
+}  # fmt: skip
+MAX_LOGGED_FAILURES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a batch did: how many rows it wrote, how many came too late, and how the run stands now."""
+
+    written: int
+    dropped: int
+    status: str
+    sequence: int
+    done: int
+    errored: int
+    total: int
+
+
+def record(run_id: int, outcomes: Sequence[Outcome], calls: bool, lines: Sequence[tuple[str, str]] = ()) -> Recorded:
+    """Writes what still holds its fence and counts it; the rest is dropped and logged. Safe to repeat."""
+    now = timezone.now()
+    with transaction.atomic():
+        held = _update_trials(outcomes, now) if outcomes else set()
+        kept = [outcome for outcome in outcomes if outcome.trial.id in held]
+        if calls and outcomes:
+            _finish_attempts(outcomes, now)
+        _insert_scores(run_id, kept)
+        state = _count(run_id, kept)
+        dropped = len(outcomes) - len(kept)
+        _log(run_id, kept, dropped, lines, now)
+    return Recorded(len(kept), dropped, *state)
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    """Naive UTC text, as Django's SQLite stores it; PostgreSQL's session reads it as UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if moment else None
+
+
+def _update_trials(outcomes: Sequence[Outcome], now: datetime) -> set[int]:
+    rows = [
+        {
+            "trial": it.trial.id, "fence": it.trial.fence, "state": it.state, "delay_ms": it.delay_ms,
+            "failures": it.trial.failures + (it.state in ("waiting", "errored") and it.counts),
+            "response": it.response, "finish_reason": it.finish_reason[:40], "error_kind": it.error_kind,
+            "error": it.error, "passed": it.passed, "answer": it.verdicts[0][1].answer if it.verdicts else "",
+            "latency_ms": it.latency_ms, "first_token_ms": it.first_token_ms, "input_tokens": it.input_tokens,
+            "output_tokens": it.output_tokens, "cost": it.cost, "finished_at": _stamp(now if it.terminal else None),
+        }
+        for it in outcomes
+    ]  # fmt: skip
+    copied = ", ".join(f"{name} = v.{name}" for name in TRIAL_COLUMNS if name not in ("trial", "fence", "delay_ms"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE runs_trial SET owner = '', {copied},
+                not_before_ms = CASE WHEN v.delay_ms > 0 THEN {now_ms_sql()} + v.delay_ms ELSE 0 END
+            FROM {rowset(TRIAL_COLUMNS)}
+            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'leased'
+            RETURNING id
+            """,  # noqa: S608 (constants only)
+            [encode(rows)],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Also of trials that lost their lease: the call was made, so what came of it is on record."""
+    rows = [
+        {
+            "trial": it.trial.id, "number": it.trial.attempt, "outcome": it.attempt_outcome,
+            "status_code": it.status_code, "error": it.attempt_error, "retry_after_ms": it.retry_after_ms,
+            "latency_ms": it.latency_ms, "input_tokens": it.input_tokens, "output_tokens": it.output_tokens,
+            "finished_at": _stamp(now),
+        }
+        for it in outcomes
+    ]  # fmt: skip
+    copied = ", ".join(f"{name} = v.{name}" for name in ATTEMPT_COLUMNS if name not in ("trial", "number"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE runs_attempt SET {copied} FROM {rowset(ATTEMPT_COLUMNS)}
+            WHERE runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
+            """,  # noqa: S608 (constants only)
+            [encode(rows)],
+        )
+
+
+def _insert_scores(run_id: int, kept: Iterable[Outcome]) -> None:
+    rows = [
+        {
+            "trial": it.trial.id, "scorer": name, "value": verdict.value, "passed": verdict.passed,
+            "answer": verdict.answer, "explanation": verdict.explanation, "unscored_reason": verdict.unscored_reason,
+        }
+        for it in kept
+        for name, verdict in it.verdicts
+    ]  # fmt: skip
+    if not rows:
+        return
+    columns = ", ".join(name for name in SCORE_COLUMNS if name != "trial")
+    picked = ", ".join(f"v.{name}" for name in SCORE_COLUMNS if name != "trial")
+    updates = ", ".join(f"{name} = excluded.{name}" for name in SCORE_COLUMNS if name not in ("trial", "scorer"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO runs_score (run_id, trial_id, {columns})
+            SELECT {int(run_id)}, v.trial, {picked} FROM {rowset(SCORE_COLUMNS)} WHERE true
+            ON CONFLICT (trial_id, scorer) DO UPDATE SET {updates}
+            """,  # noqa: S608 (constants only)
+            [encode(rows)],
+        )
+
+
+def _count(run_id: int, kept: Sequence[Outcome]) -> tuple[str, int, int, int, int]:
+    """Moves the run's counters, tallies and grid cells; returns how the run stands."""
+    done = [it for it in kept if it.state == "done"]
+    costs = [it.cost for it in kept if it.cost is not None]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE runs_run SET done = done + %s, errored = errored + %s, answered = answered + %s,
+                retried = retried + %s, input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,
+                cost = CASE WHEN %s THEN COALESCE(cost, 0) + CAST(%s AS numeric) ELSE cost END,
+                sequence = sequence + 1
+            WHERE id = %s RETURNING status, sequence, done, errored, total
+            """,
+            [
+                len(done), sum(it.state == "errored" for it in kept), sum(it.answered for it in done),
+                sum(it.trial.attempt > 1 for it in done), sum(it.input_tokens or 0 for it in kept),
+                sum(it.output_tokens or 0 for it in kept), bool(costs), str(sum(costs, Decimal(0))), run_id,
+            ],
+        )  # fmt: skip
+        row = cursor.fetchone()
+    if row is None:
+        return "", 0, 0, 0, 0
+    _count_cells(run_id, kept, row[4])
+    _count_tallies(run_id, done)
+    return row[0], row[1], row[2], row[3], row[4]
+
+
+def _count_cells(run_id: int, kept: Sequence[Outcome], total: int) -> None:
+    size, sums = cell_size(total), defaultdict(lambda: [0, 0, 0])
+    for it in kept:
+        if it.terminal:
+            cell = sums[(it.trial.seq - 1) // size]
+            cell[0] += it.state == "done"
+            cell[1] += it.passed is True
+            cell[2] += it.state == "errored"
+    rows = [{"cell": cell, "done": done, "passed": passed, "errored": bad} for cell, (done, passed, bad) in sums.items()]
+    _add(run_id, "runs_gridcell", {"cell": "int"}, {"done": "int", "passed": "int", "errored": "int"}, rows)
+
+
+def _count_tallies(run_id: int, done: Sequence[Outcome]) -> None:
+    sums: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, 0, 0, 0.0, 0.0])
+    for it in done:
+        for name, verdict in it.verdicts:
+            tally = sums[(name, it.trial.section)]
+            if verdict.value is None:
+                tally[2] += 1
+                continue
+            tally[0] += 1
+            tally[1] += verdict.passed is True
+            tally[3] += verdict.value
+            tally[4] += verdict.value**2
+    names = ("scored", "passed", "unscored", "value_sum", "value_sum_squares")
+    rows = [
+        {"scorer": scorer, "section": section, **dict(zip(names, values, strict=True))}
+        for (scorer, section), values in sums.items()
+    ]
+    kinds = dict(zip(names, ("int", "int", "int", "double precision", "double precision"), strict=True))
+    _add(run_id, "runs_tally", {"scorer": "text", "section": "text"}, kinds, rows)
+
+
+def _add(run_id: int, table: str, keys: dict[str, str], sums: dict[str, str], rows: Sequence[dict[str, Any]]) -> None:
+    """Adds to counter rows, creating those that are missing. In order, so that two workers cannot deadlock."""
+    if not rows:
+        return
+    names = [*keys, *sums]
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
+    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in keys))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO {table} (run_id, {", ".join(names)})
+            SELECT {int(run_id)}, {", ".join(f"v.{name}" for name in names)} FROM {rowset({**keys, **sums})} WHERE true
+            ON CONFLICT (run_id, {", ".join(keys)}) DO UPDATE SET {added}
+            """,  # noqa: S608 (constants only)
+            [encode(ordered)],
+        )
+
+
+def _log(
+    run_id: int, kept: Sequence[Outcome], dropped: int, lines: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    failed = [it for it in kept if it.attempt_outcome not in ("ok", "aborted")]
+    texts = [_failure_line(it) for it in failed[:MAX_LOGGED_FAILURES]]
+    if len(failed) > MAX_LOGGED_FAILURES:
+        texts.append(("warn", f"and {len(failed) - MAX_LOGGED_FAILURES} more failed attempts at the same moment"))
+    if dropped:
+        texts.append(("warn", f"{dropped} late answers dropped: their items had been given to another worker or stopped"))
+    texts += lines
+    if texts and Run.objects.filter(pk=run_id).exists():
+        LogLine.objects.bulk_create(LogLine(run_id=run_id, at=now, level=level, text=text) for level, text in texts)
+
+
+def _failure_line(it: Outcome) -> tuple[str, str]:
+    what = it.error or it.attempt_error.partition("\n")[0]
+    if it.state == "errored":
+        return "error", f"item {it.trial.seq}: {what}; given up after attempt {it.trial.attempt}"
+    wait = f"again in {it.delay_ms / 1000:.1f} s" if it.delay_ms else "again at once"
+    return "warn", f"item {it.trial.seq}: {what}; {wait} (attempt {it.trial.attempt})"
