@@ -30,15 +30,19 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.MEDIA_ROOT = Path(folder.name)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need what this machine lacks are skipped with one clear line, unless it is required."""
-    for item in items:
-        if item.get_closest_marker("services") and (missing := services.missing_servers()):
-            item.add_marker(services.skip_or_require(missing))
-        if item.get_closest_marker("browser") and (missing := services.missing_browser()):
-            item.add_marker(services.skip_or_require(missing))
-        if item.get_closest_marker("shared") and not SHARED.is_dir():
-            item.add_marker(services.skip_or_require("the shared folder beside the project"))
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs what this machine lacks is skipped with one clear line, or fails where it is required."""
+    for marker, missing, required in (
+        ("services", services.missing_servers, services.REQUIRED),
+        ("browser", services.missing_browser, services.REQUIRED),
+        ("shared", missing_shared, services.REQUIRED or services.CI),
+    ):
+        if item.get_closest_marker(marker) and (what := missing()):
+            services.skip_or_fail(what, required=required)
+
+
+def missing_shared() -> str:
+    return "" if SHARED.is_dir() else "the folder ../shared"
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +50,6 @@ def fresh_cache() -> Iterator[None]:
     """Rate limits and remembered figures don't leak from one test into the next."""
     yield
     cache.clear()
-
-
-@pytest.fixture
-def required_but_missing() -> None:
-    pytest.fail("EVALPORTAL_REQUIRE_SERVICES=1, but what this test needs is not on this machine")
 
 
 # People

@@ -19,6 +19,7 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 REQUIRED = os.environ.get("EVALPORTAL_REQUIRE_SERVICES") == "1"
+CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
 def postgres_bin() -> Path | None:
@@ -41,11 +42,10 @@ def missing_browser() -> str:
     return "" if CHROMIUM else "Chromium"
 
 
-def skip_or_require(missing: str) -> pytest.MarkDecorator:
-    """A skip with one clear line, or (EVALPORTAL_REQUIRE_SERVICES=1) a test that cannot pass."""
-    if REQUIRED:
-        return pytest.mark.usefixtures("required_but_missing")
-    return pytest.mark.skip(reason=f"not on this machine: {missing}")
+def skip_or_fail(missing: str, *, required: bool) -> None:
+    if required:
+        pytest.fail(f"this test must run here, but {missing} is not on this machine", pytrace=False)
+    pytest.skip(f"not on this machine: {missing}")
 
 
 def free_port() -> int:
