@@ -1,0 +1,368 @@
+"""Prompt templates of users: Jinja2's immutable sandbox, plain data only, in limits.
+
+Of the language only what a prompt needs is allowed, checked on the syntax tree before anything is
+compiled: no macros, imports or blocks, listed filters, tests and methods. What remains is metered
+while it runs: steps of loops, characters and entries made, the time, the output.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
+from functools import lru_cache
+from time import monotonic
+from typing import Any, cast
+
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
+from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+DEFAULT_TEMPLATE = "{{ input }}"
+PROMPT_NAMES = frozenset({"input", "choices", "section", "id", "metadata"})
+
+MAX_SOURCE = 20_000
+MAX_OUTPUT = 1_000_000
+MAX_MADE = 4_000_000  # characters and list entries made on the way, over one rendering
+MAX_STEPS = 100_000
+MAX_SECONDS = 1.0
+MAX_RANGE = 1_000
+MAX_NUMBER = 10**30
+
+NODES: tuple[type[nodes.Node], ...] = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.List, nodes.Tuple,
+    nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.For, nodes.If,
+    nodes.Assign, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or,
+    nodes.Not, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod,
+    nodes.Concat, nodes.Call,
+)  # fmt: skip
+FILTERS = frozenset({
+    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "join", "last",
+    "length", "list", "lower", "max", "min", "replace", "reverse", "round", "sort", "string", "sum",
+    "title", "tojson", "trim", "unique", "upper", "wordcount",
+})  # fmt: skip
+TESTS = frozenset({
+    "boolean", "defined", "divisibleby", "eq", "equalto", "even", "float", "ge", "gt", "in", "integer",
+    "iterable", "le", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence", "string",
+    "undefined", "upper",
+})  # fmt: skip
+METHODS = frozenset({
+    "capitalize", "count", "endswith", "get", "index", "isalpha", "isdigit", "isnumeric", "items", "keys",
+    "lower", "lstrip", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper", "values",
+})  # fmt: skip
+MOST_ASSIGNMENTS = 50
+DEFAULT = re.compile(r"\s*\{\{\s*input\s*\}\}\s*")
+
+
+class TemplateProblem(ValueError):
+    """A template can't be used or rendered; the message is for its author."""
+
+
+class _Budget:
+    """What one rendering may still use."""
+
+    __slots__ = ("deadline", "made", "steps")
+
+    def __init__(self) -> None:
+        self.made, self.steps, self.deadline = MAX_MADE, MAX_STEPS, monotonic() + MAX_SECONDS
+
+    def make(self, size: int) -> None:
+        self.made -= size
+        if self.made < 0:
+            raise TemplateProblem("the template makes too much text on the way")
+        self.check_time()
+
+    def step(self) -> None:
+        self.steps -= 1
+        if self.steps < 0:
+            raise TemplateProblem(f"the template's loops take more than {MAX_STEPS:,} steps")
+        if not self.steps % 64:
+            self.check_time()
+
+    def check_time(self) -> None:
+        if monotonic() > self.deadline:
+            raise TemplateProblem(f"the template took longer than {MAX_SECONDS:g} s")
+
+
+_budget: ContextVar[_Budget] = ContextVar("template_budget")
+
+
+def _size(value: Any, most: int = MAX_MADE + 1) -> int:
+    """Characters and entries that `value` would take when written out, counted no further than `most`."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    total = 1
+    for entry in value if isinstance(value, list | tuple) else ():
+        total += 1 + _size(entry, most - total)
+        if total >= most:
+            break
+    return total
+
+
+def _shown(value: Any) -> Any:
+    """Anything but text is paid for before it is written out."""
+    if not isinstance(value, str):
+        _budget.get().make(_size(value))
+    return value
+
+
+def _counted(values: Any) -> Iterator[Any]:
+    budget = _budget.get()
+    for value in values:
+        budget.step()
+        yield value
+
+
+def _concatenated(parts: list[Any]) -> str:
+    _budget.get().make(_size(parts))
+    return "".join(str(part) for part in parts)
+
+
+def _sliced(value: Any, start: int | None, stop: int | None, step: int | None) -> Any:
+    _budget.get().make(_size(value))
+    return value[start:stop:step]
+
+
+def _joined(values: Any, separator: str = "", attribute: None = None) -> str:
+    parts, separator = list(values), str(separator)
+    _budget.get().make(_size(parts) + len(separator) * len(parts))
+    return separator.join(str(part) for part in parts)
+
+
+def _replaced(value: Any, old: str, new: str, count: int = -1) -> str:
+    text = str(value)
+    _budget.get().make(len(text) + (text.count(old) if old else len(text) + 1) * len(new))
+    return text.replace(old, new, count)
+
+
+def _summed(values: Any) -> int | float:
+    numbers = list(values)
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TemplateProblem("“sum” works on numbers only")
+    return sum(numbers)
+
+
+def _rounded(value: float, digits: int = 0) -> float:
+    return round(value, max(-15, min(15, digits)))
+
+
+def _ranged(*bounds: int) -> range:
+    found = range(*bounds)
+    if len(found) > MAX_RANGE:
+        raise TemplateProblem(f"range() gives at most {MAX_RANGE:,} numbers")
+    return found
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Meters what the sandbox alone lets grow without bound."""
+
+    intercepted_binops = frozenset({"+", "*", "%", "-", "/", "//"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        numbers = isinstance(left, int | float) and isinstance(right, int | float)
+        if not numbers and operator != "+":
+            raise TemplateProblem(f"“{operator}” works on numbers only")
+        if not numbers:
+            _budget.get().make(_size(left) + _size(right))
+        try:
+            result = super().call_binop(context, operator, left, right)
+        except ArithmeticError as error:
+            raise TemplateProblem(str(error)) from error
+        if numbers and abs(result) > MAX_NUMBER:
+            raise TemplateProblem("a number in the template grows too large")
+        return result
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        owner = getattr(obj, "__self__", None)
+        return obj is _ranged or (
+            isinstance(owner, str | dict | list | tuple) and getattr(obj, "__name__", "") in METHODS
+        )
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not self.is_safe_callable(obj):
+            raise SecurityError(f"{getattr(obj, '__name__', 'this')}() is not available in templates")
+        _budget.get().make(_size(getattr(obj, "__self__", "")))
+        return obj(*args, **kwargs)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return super().is_safe_attribute(obj, attr, value) and (not callable(value) or attr in METHODS)
+
+
+def _environment() -> _Sandbox:
+    environment = _Sandbox(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, optimized=False,
+        cache_size=0, finalize=_shown,
+    )  # fmt: skip
+    environment.globals = {"range": _ranged}
+    environment.filters = {name: _metered(environment.filters[name]) for name in FILTERS}
+    environment.filters |= {
+        "join": _joined, "replace": _replaced, "sum": _summed, "round": _rounded,
+        "_counted": _counted, "_concatenated": _concatenated, "_sliced": _sliced,
+    }  # fmt: skip
+    environment.tests = {name: environment.tests[name] for name in TESTS}
+    return environment
+
+
+def _metered(function: Any) -> Any:
+    """A filter that pays for the size of what it is given; none that is listed makes more than that."""
+    passed = getattr(function, "jinja_pass_arg", None)
+
+    def metered(*args: Any, **kwargs: Any) -> Any:
+        _budget.get().make(_size(args[1 if passed else 0]))
+        return function(*args, **kwargs)
+
+    if passed:
+        metered.jinja_pass_arg = passed  # type: ignore[attr-defined]
+    return metered
+
+
+class _Meter(NodeTransformer):
+    """Puts meters where Jinja compiles to plain Python: loops, “~” and slices."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:
+        self.generic_visit(node)
+        node.iter = _filter(node.iter, "_counted")
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return _filter(nodes.List(node.nodes, lineno=node.lineno), "_concatenated")
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        self.generic_visit(node)
+        if not isinstance(node.arg, nodes.Slice):
+            return node
+        nothing = nodes.Const(None, lineno=node.lineno)
+        bounds: list[nodes.Expr] = [
+            bound or nothing for bound in (node.arg.start, node.arg.stop, node.arg.step)
+        ]
+        return _filter(node.node, "_sliced", bounds)
+
+
+def _filter(value: nodes.Node, name: str, args: list[nodes.Expr] | None = None) -> nodes.Filter:
+    return nodes.Filter(cast(nodes.Expr, value), name, args or [], [], None, None, lineno=value.lineno)
+
+
+_ENVIRONMENT = _environment()
+
+
+def check_template(source: str, names: Collection[str] = PROMPT_NAMES) -> list[str]:
+    """Everything that is wrong with a template, in words that name the line; empty if it can be used."""
+    if len(source) > MAX_SOURCE:
+        return [f"the template is longer than {MAX_SOURCE:,} characters"]
+    if not source.strip():
+        return ["the template is empty"]
+    try:
+        tree = _ENVIRONMENT.parse(source)
+    except TemplateSyntaxError as error:
+        return [f"line {error.lineno}: {error.message}"]
+    except RecursionError:
+        return ["the template is nested too deeply"]
+    problems = _unavailable(tree)
+    unknown = sorted(find_undeclared_variables(tree) - set(names) - {"range"}) if not problems else []
+    return problems + [
+        f"“{name}” is not defined; a template may use {', '.join(sorted(names))}" for name in unknown
+    ]
+
+
+def _unavailable(tree: nodes.Template) -> list[str]:
+    found = [_why_not(node) for node in tree.find_all(nodes.Node)]
+    assignments = sum(1 for _ in tree.find_all(nodes.Assign))
+    problems = [why for why in found if why]
+    if assignments > MOST_ASSIGNMENTS:
+        problems.append(f"a template may set at most {MOST_ASSIGNMENTS} names")
+    return problems
+
+
+def _why_not(node: nodes.Node) -> str:
+    if not isinstance(node, NODES):
+        return f"line {node.lineno}: “{type(node).__name__.lower()}” is not available in templates"
+    if isinstance(node, nodes.For) and node.recursive:
+        return f"line {node.lineno}: recursive loops are not available in templates"
+    if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+        return f"line {node.lineno}: no filter named “{node.name}” (there are {', '.join(sorted(FILTERS))})"
+    if isinstance(node, nodes.Test) and node.name not in TESTS:
+        return f"line {node.lineno}: no test named “{node.name}”"
+    if isinstance(node, nodes.Call):
+        return _why_not_called(node)
+    return ""
+
+
+def _why_not_called(node: nodes.Call) -> str:
+    if node.dyn_args or node.dyn_kwargs:
+        return f"line {node.lineno}: “*” is not available in calls"
+    name = getattr(node.node, "attr", None) or getattr(node.node, "name", "this")
+    allowed = METHODS if isinstance(node.node, nodes.Getattr) else {"range"}
+    return "" if name in allowed else f"line {node.lineno}: {name}() is not available in templates"
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str, names: frozenset[str]) -> Template:
+    problems = check_template(source, names)
+    if problems:
+        raise TemplateProblem("; ".join(problems))
+    tree = _Meter().visit(_ENVIRONMENT.parse(source))
+    return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), _ENVIRONMENT.globals)
+
+
+def is_default(source: str) -> bool:
+    """Whether the template shows the input as it is."""
+    return DEFAULT.fullmatch(source) is not None
+
+
+def render(source: str, context: Mapping[str, Any]) -> str:
+    """The template with plain data filled in. Raises TemplateProblem, never anything else."""
+    if is_default(source) and "input" in context:
+        return str(context["input"])
+    template = _compiled(source, frozenset(context))
+    token = _budget.set(_Budget())
+    try:
+        return _limited(template, {name: _plain(value) for name, value in context.items()})
+    except TemplateProblem:
+        raise
+    except UndefinedError as error:
+        raise TemplateProblem(f"the item lacks what the template asks for: {error.message}") from error
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise TemplateProblem(f"the template could not be rendered: {error}") from error
+    finally:
+        _budget.reset(token)
+
+
+def _limited(template: Template, context: dict[str, Any]) -> str:
+    pieces, length = [], 0
+    budget = _budget.get()
+    for piece in template.generate(context):
+        pieces.append(piece)
+        length += len(piece)
+        budget.step()
+        if length > MAX_OUTPUT:
+            raise TemplateProblem(f"the rendered text is longer than {MAX_OUTPUT:,} characters")
+    return "".join(pieces)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value rebuilt from plain JSON types; anything else never reaches a template."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if depth > 50:
+        raise TemplateProblem("the item's data is nested too deeply")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry, depth + 1) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry, depth + 1) for entry in value]
+    raise TemplateProblem(f"a template can't be given a {type(value).__name__}")
+
+
+Message = dict[str, Any]
+
+
+def prompt_messages(
+    source: str, context: Mapping[str, Any], messages: list[Message] | None = None
+) -> list[Message]:
+    """What is sent: a chat's own messages under the default template, else the rendered text."""
+    if messages and is_default(source):
+        return messages
+    return [{"role": "user", "content": render(source, context)}]
