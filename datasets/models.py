@@ -22,7 +22,9 @@ class Dataset(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -43,14 +45,22 @@ class DatasetVersion(models.Model):
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     upload_type = models.CharField(max_length=20, choices=UploadType.choices, default=UploadType.QUERY)
-    content_hash = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 over its items")
+    content_hash = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="SHA-256 over its items"
+    )
     item_count = models.PositiveIntegerField(default=0)
-    sections = models.JSONField(default=list, help_text='[{"name": …, "items": n}], in order of first appearance')
+    sections = models.JSONField(
+        default=list, help_text='[{"name": …, "items": n}], in order of first appearance'
+    )
     response_models = models.JSONField(default=list, help_text="Names of the models with recorded responses")
-    source_name = models.CharField(max_length=255, blank=True, help_text="The uploaded file's name, as a label only")
+    source_name = models.CharField(
+        max_length=255, blank=True, help_text="The uploaded file's name, as a label only"
+    )
     mapping = models.JSONField(default=dict)
     note = models.CharField(max_length=300, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     ready_at = models.DateTimeField(null=True, editable=False)
 
@@ -94,11 +104,17 @@ class Item(models.Model):
     section = models.CharField(max_length=120, blank=True)
     prompt = models.TextField(help_text="The input as text; for a chat, its last user message")
     messages = models.JSONField(null=True, blank=True, help_text='Chat input: [{"role": …, "content": …}]')
-    choices = models.JSONField(default=list, blank=True, help_text="Answer options as text, in order A, B, C…")
-    references = models.JSONField(default=list, blank=True, help_text="Right answers as text; any of them counts")
+    choices = models.JSONField(
+        default=list, blank=True, help_text="Answer options as text, in order A, B, C…"
+    )
+    references = models.JSONField(
+        default=list, blank=True, help_text="Right answers as text; any of them counts"
+    )
     responses = models.JSONField(default=dict, blank=True, help_text="Recorded responses by model name")
     metadata = models.JSONField(default=dict, blank=True)
-    assets: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(Asset, through="ItemAsset", related_name="items")
+    assets: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
+        Asset, through="ItemAsset", related_name="items"
+    )
 
     class Meta:
         ordering = ["position"]

@@ -1,0 +1,260 @@
+"""From a file's record to an item, checked: pure, nothing is stored here."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from datasets.images import BadImage, CheckedImage, from_data_url
+from datasets.importers.jsonl import Number, Refused, parse_json
+from datasets.mapping import MISSING, FieldUse, Mapping, is_filled, value_at
+from datasets.problems import RowProblem
+
+MAX_TEXT = 1_000_000
+MAX_ID = 200
+MAX_SECTION = 120
+MAX_LIST = 100
+MAX_MESSAGES = 500
+ROLES = ("system", "developer", "user", "assistant")
+
+
+class BadValue(ValueError):
+    """A value that cannot be used as it was mapped; the message says why."""
+
+
+@dataclass(slots=True)
+class ItemDraft:
+    """An item before it is stored; images are still bytes."""
+
+    external_id: str = ""
+    section: str = ""
+    prompt: str = ""
+    messages: list[dict[str, str]] | None = None
+    choices: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    responses: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    images: list[CheckedImage] = field(default_factory=list)
+
+    def canonical(self) -> bytes:
+        """What the content hash is made of: the same for the same content, whatever file it came from."""
+        content = {
+            "id": self.external_id, "section": self.section, "prompt": self.prompt, "messages": self.messages,
+            "choices": self.choices, "references": self.references, "responses": self.responses,
+            "metadata": self.metadata, "assets": [image.sha256 for image in self.images],
+        }  # fmt: skip
+        return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+    @property
+    def weight(self) -> int:
+        """Roughly how many bytes it holds, for the size of batches."""
+        texts = len(self.prompt) + sum(map(len, self.responses.values())) + sum(map(len, self.references))
+        chat = sum(len(message["content"]) for message in self.messages or ())
+        return 500 + texts + chat + sum(len(image.data) for image in self.images)
+
+
+class ContentHash:
+    """SHA-256 over the canonical JSON of items, in order."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def add(self, draft: ItemDraft) -> None:
+        self._sha.update(draft.canonical())
+
+    @property
+    def hex(self) -> str:
+        return self._sha.hexdigest()
+
+
+def draft_of(line: int, record: dict[str, Any], mapping: Mapping) -> tuple[ItemDraft, list[RowProblem]]:
+    """The item that a record becomes, and what is wrong with it."""
+    draft, problems = ItemDraft(), []
+    for one in mapping.fields:
+        reader = READERS.get(one.use)
+        value = value_at(record, one.path) if reader else MISSING
+        if reader is None or value is MISSING or value is None:
+            continue
+        try:
+            reader(draft, one, value)
+        except (BadValue, BadImage, Refused) as error:
+            problems.append(RowProblem(line, one.path, str(error)))
+    problems += _incomplete(line, record, draft, mapping, {problem.field for problem in problems})
+    return draft, problems
+
+
+def _incomplete(
+    line: int, record: dict[str, Any], draft: ItemDraft, mapping: Mapping, faulty: set[str]
+) -> Iterator[RowProblem]:
+    source = mapping.used_as("messages") or mapping.used_as("prompt")
+    if not draft.prompt.strip() and source and source[0].path not in faulty:
+        noun = "the list of messages" if source[0].use == "messages" else "the prompt"
+        missing = value_at(record, source[0].path) is MISSING
+        yield RowProblem(
+            line, source[0].path, "the line has no such field" if missing else f"{noun} is empty"
+        )
+    columns = mapping.used_as("choices")
+    if len(columns) > 1:
+        filled = [is_filled(value_at(record, one.path)) for one in columns]
+        if filled != sorted(filled, reverse=True):
+            yield RowProblem(
+                line, columns[filled.index(False)].path, "this choice is empty, but a later one is not"
+            )
+    if len(draft.choices) == 1 and not faulty.intersection(one.path for one in columns):
+        yield RowProblem(line, columns[0].path, "only one choice; give a list, JSON text or A|B|C")
+
+
+def text_of(value: Any, *, limit: int = MAX_TEXT) -> str:
+    """Text as it is, numbers exactly as written. Raises BadValue."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, Number):
+        text = value.text
+    elif isinstance(value, int | float):
+        text = str(value)
+    else:
+        raise BadValue(f"{_kind(value)} where text belongs")
+    if len(text) > limit:
+        raise BadValue(f"longer than {limit:,} characters")
+    return text
+
+
+def _kind(value: Any) -> str:
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "no text"
+
+
+def _prompt(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    if isinstance(value, list):
+        raise BadValue("a list where text belongs; use it as chat messages")
+    draft.prompt = text_of(value)
+
+
+def _messages(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    messages, images = read_messages(value)
+    draft.messages, draft.images = messages, draft.images + images
+    asked = [message["content"] for message in messages if message["role"] == "user"]
+    if not asked:
+        raise BadValue("no message has the role user")
+    draft.prompt = asked[-1]
+
+
+def read_messages(value: Any) -> tuple[list[dict[str, str]], list[CheckedImage]]:
+    """Chat messages with text content; images in their parts come apart, in order."""
+    value = _from_json_text(value)
+    if not isinstance(value, list):
+        raise BadValue("chat messages are a list of {role, content}")
+    if len(value) > MAX_MESSAGES:
+        raise BadValue(f"more than {MAX_MESSAGES} messages")
+    messages: list[dict[str, str]] = []
+    images: list[CheckedImage] = []
+    for number, message in enumerate(value, start=1):
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise BadValue(f"message {number} needs a role: {', '.join(ROLES)}")
+        content, seen = _content(number, message.get("content"))
+        messages.append({"role": message["role"], "content": content})
+        images += seen
+    return messages, images
+
+
+def _content(number: int, content: Any) -> tuple[str, list[CheckedImage]]:
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts, images = [], []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(text_of(part["text"]))
+        elif kind == "image_url":
+            url = part.get("image_url")
+            images.append(from_data_url(str(url.get("url") if isinstance(url, dict) else url)))
+        else:
+            raise BadValue(
+                f"the content of message {number} is neither text nor a list of text and image parts"
+            )
+    return "\n".join(texts), images
+
+
+def _from_json_text(value: Any) -> Any:
+    """JSON lists may stand in a CSV cell."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_json(value)
+    except json.JSONDecodeError as error:
+        raise BadValue(f"not valid JSON: {error.msg.lower()} at column {error.pos + 1:,}") from error
+
+
+def _choices(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    listed = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(listed, str):
+        listed = _split_choices(listed)
+    if not isinstance(listed, list):
+        listed = [listed]
+    if len(draft.choices) + len(listed) > MAX_LIST:
+        raise BadValue(f"more than {MAX_LIST} choices")
+    draft.choices += [text_of(choice) for choice in listed]
+
+
+def _split_choices(text: str) -> list[Any]:
+    if text.lstrip().startswith("["):
+        try:
+            parsed = parse_json(text)
+        except json.JSONDecodeError:
+            parsed = None
+        if isinstance(parsed, list):
+            return parsed
+    if "|" in text:
+        return [part.strip() for part in text.split("|")]
+    return [text] if text.strip() else []
+
+
+def _reference(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    listed = value if isinstance(value, list) else [value] if is_filled(value) else []
+    if len(draft.references) + len(listed) > MAX_LIST:
+        raise BadValue(f"more than {MAX_LIST} references")
+    draft.references += [text_of(reference) for reference in listed]
+
+
+def _response(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    draft.responses[one.model.strip()] = text_of(value)
+
+
+def _section(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    draft.section = text_of(value, limit=MAX_SECTION).strip()
+
+
+def _id(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    draft.external_id = text_of(value, limit=MAX_ID).strip()
+
+
+def _asset(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    urls = _from_json_text(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    for url in urls if isinstance(urls, list) else [urls]:
+        if is_filled(url):
+            draft.images.append(from_data_url(text_of(url, limit=1 << 25)))
+    if len(draft.images) > MAX_LIST:
+        raise BadValue(f"more than {MAX_LIST} images")
+
+
+def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    """Nested under the field's path; an object called `metadata` is the metadata itself."""
+    if one.path == "metadata" and isinstance(value, dict):
+        draft.metadata.update(value)
+        return
+    place = draft.metadata
+    *parents, last = one.path.split(".")
+    for name in parents:
+        inner = place.setdefault(name, {})
+        if not isinstance(inner, dict):
+            draft.metadata[one.path] = value
+            return
+        place = inner
+    place[last] = value
+
+
+READERS: dict[str, Callable[[ItemDraft, FieldUse, Any], None]] = {
+    "prompt": _prompt, "messages": _messages, "choices": _choices, "reference": _reference,
+    "response": _response, "section": _section, "id": _id, "asset": _asset, "metadata": _metadata,
+}  # fmt: skip

@@ -1,0 +1,134 @@
+"""Which field of a file becomes what of an item: pure data, and reading values by dotted path."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+MAX_MODEL_NAME = 200
+
+
+class BadMapping(ValueError):
+    """The mapping itself cannot be used; `reasons` name what to change."""
+
+    def __init__(self, reasons: list[str]):
+        self.reasons = reasons
+        super().__init__("; ".join(reasons))
+
+
+# What a field may be used as, with the word that pages show.
+USES = {
+    "prompt": "Prompt", "messages": "Chat messages", "reference": "Reference", "response": "Response",
+    "choices": "Choices", "section": "Section", "id": "Item id", "asset": "Image", "metadata": "Metadata",
+    "skip": "Do not import",
+}  # fmt: skip
+ONCE = ("prompt", "messages", "section", "id")
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldUse:
+    """One field's part; `model` names whose response it is."""
+
+    path: str
+    use: str
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """The parts of all fields, in the order of choices, references and responses."""
+
+    fields: tuple[FieldUse, ...] = ()
+
+    @classmethod
+    def of(cls, fields: Iterable[FieldUse]) -> Self:
+        return cls(tuple(fields))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "fields": [
+                {"path": field.path, "use": field.use, **({"model": field.model} if field.model else {})}
+                for field in self.fields
+            ]
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Reads `{"fields": […]}` or the list alone. Raises BadMapping."""
+        entries = data.get("fields") if isinstance(data, dict) else data
+        if not isinstance(entries, list):
+            raise BadMapping(['a mapping is {"fields": [{"path": …, "use": …}, …]}'])
+        return cls.of(_field(entry) for entry in entries)
+
+    def used_as(self, use: str) -> tuple[FieldUse, ...]:
+        return tuple(field for field in self.fields if field.use == use)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models whose responses are recorded, in order."""
+        return [field.model for field in self.used_as("response")]
+
+    def problems(self) -> list[str]:
+        """Why this mapping cannot make items; empty when it can."""
+        uses = Counter(field.use for field in self.fields)
+        found = [f"unknown use {use!r}; known: {', '.join(USES)}" for use in uses if use not in USES]
+        if not uses["prompt"] and not uses["messages"]:
+            found.append("no field is the prompt or the chat messages")
+        if uses["prompt"] and uses["messages"]:
+            found.append("use either a prompt or chat messages, not both")
+        found += [
+            f"{uses[use]} fields are used as {USES[use].lower()}; choose one" for use in ONCE if uses[use] > 1
+        ]
+        found += _twice("field {} is listed twice", (field.path for field in self.fields))
+        found += _twice("two responses are of the model {}", self.models)
+        for field in self.used_as("response"):
+            if not field.model.strip() or len(field.model) > MAX_MODEL_NAME:
+                found.append(f"name the model of {field.path}, in at most {MAX_MODEL_NAME} characters")
+        return found
+
+
+def _twice(words: str, values: Iterable[str]) -> list[str]:
+    return [words.format(value) for value, n in Counter(values).items() if n > 1 and value]
+
+
+def _field(entry: Any) -> FieldUse:
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("path"), str)
+        or not isinstance(entry.get("use"), str)
+    ):
+        raise BadMapping(
+            ['each field of a mapping is {"path": text, "use": text, "model": text for responses}']
+        )
+    if entry["use"] not in USES:
+        raise BadMapping([f"unknown use {entry['use']!r}; known: {', '.join(USES)}"])
+    return FieldUse(entry["path"], entry["use"], str(entry.get("model") or ""))
+
+
+def value_at(record: Any, path: str) -> Any:
+    """The value under a dotted path, or MISSING. A key that itself holds dots wins; numbers index lists."""
+    if isinstance(record, dict):
+        if path in record:
+            return record[path]
+        for cut in range(len(path) - 1, 0, -1):
+            if path[cut] == "." and path[:cut] in record:
+                found = value_at(record[path[:cut]], path[cut + 1 :])
+                if found is not MISSING:
+                    return found
+    elif isinstance(record, list):
+        head, _, rest = path.partition(".")
+        if head.isascii() and head.isdigit() and len(head) < 7 and int(head) < len(record):
+            return value_at(record[int(head)], rest) if rest else record[int(head)]
+    return MISSING
+
+
+def is_filled(value: Any) -> bool:
+    """Whether there is anything: not missing, not null, not only white space, not an empty list."""
+    return (
+        value is not MISSING
+        and value is not None
+        and value != []
+        and value != {}
+        and not (isinstance(value, str) and not value.strip())
+    )
