@@ -1,13 +1,14 @@
 """What pages, API and fragments read of runs. Every list is scoped to a workspace and costs a fixed number of queries."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.utils import timezone
 
+from datasets.models import ItemAsset
 from runs import live
 from runs.metrics import elapsed_s, primary_estimate
 from runs.models import (
@@ -172,15 +173,32 @@ class Card:
     glimpse: live.Glimpse | None
     failures: Sequence[tuple[str, int]] = field(default_factory=tuple)
     ahead: int = 0
+    assets: Sequence[ItemAsset] = field(default_factory=tuple)
 
 
 def cards(runs: Sequence[Run]) -> list[Card]:
-    """Cards of runs that carry their tallies; three queries at most, whatever their number."""
+    """Cards of runs that carry their tallies; four queries at most, whatever their number."""
     cells = cells_of([run.pk for run in runs])
+    glimpses = {run.pk: live.glimpse_of(run.pk) for run in runs if run.status == RunStatus.RUNNING}
+    assets = assets_of([glimpse.item_id for glimpse in glimpses.values() if glimpse])
     flying = seqs_in_flight(runs)
     failures = failure_kinds([run.pk for run in runs if run.errored])
     grids = {run.pk: grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
-    return [_card(run, runs, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
+    made = [_card(run, runs, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
+    return [_with_glimpse(each, glimpses.get(each.run.pk), assets) for each in made]
+
+
+def _with_glimpse(card: Card, glimpse: live.Glimpse | None, assets: Mapping[int, list[ItemAsset]]) -> Card:
+    return replace(card, glimpse=glimpse, assets=assets.get(glimpse.item_id, [])) if glimpse else card
+
+
+def assets_of(item_ids: Sequence[int]) -> dict[int, list[ItemAsset]]:
+    """Images by item, in order; one query, none without items."""
+    found: dict[int, list[ItemAsset]] = {}
+    if item_ids:
+        for link in ItemAsset.objects.filter(item_id__in=item_ids).select_related("asset").order_by("position"):
+            found.setdefault(link.item_id, []).append(link)
+    return found
 
 
 def card(run: Run) -> Card:
@@ -192,13 +210,12 @@ def _card(
 ) -> Card:
     tallies = list(run.tallies.all())
     names = run.scorer_names
-    running = run.status == RunStatus.RUNNING
     return Card(
         run=run, estimate=primary_estimate(run, tallies), grid=grid,
         cell_size=cell_size(run.total), in_flight=in_flight,
         correct=sum(tally.passed for tally in tallies if names and tally.scorer == names[0]),
         elapsed_s=elapsed_s(run), left_s=seconds_left(run),
-        glimpse=live.glimpse_of(run.pk) if running else None, failures=failures,
+        glimpse=None, failures=failures,
         ahead=sum(1 for other in runs if other.status == RunStatus.RUNNING) if run.status == RunStatus.PENDING else 0,
     )  # fmt: skip
 

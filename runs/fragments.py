@@ -1,0 +1,109 @@
+"""What live pages are made of: a fragment's name → its template and what it needs to be read.
+
+The page's own include, the HTMX view that re-reads a page's fragments, and the websocket consumer
+all render from here. A frame is the fragments of one run for one view, as one message.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from runs import selectors
+from runs.metrics import run_metrics, section_rows
+from runs.models import Run
+from workspaces.models import Workspace
+
+Reader = Callable[[Run], Any]
+LOG_TAIL = 60
+
+READERS: Mapping[str, Reader] = {
+    "card": selectors.card,
+    "metrics": run_metrics,
+    "sections": section_rows,
+    "lines": lambda run: selectors.log_lines(run, last=LOG_TAIL),
+}
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A template under runs/fragments with the names in READERS that it shows."""
+
+    template: str
+    needs: tuple[str, ...] = ("card",)
+
+
+FRAGMENTS: Mapping[str, Fragment] = {
+    "card": Fragment("_card.html"),
+    "card-status": Fragment("_card_status.html", ()),
+    "card-score": Fragment("_card_score.html"),
+    "card-grid": Fragment("_card_grid.html"),
+    "card-facts": Fragment("_card_facts.html"),
+    "question": Fragment("_question.html"),
+    "stream": Fragment("_stream.html"),
+    "header": Fragment("_header.html"),
+    "header-facts": Fragment("_header_facts.html"),
+    "notice": Fragment("_notice.html"),
+    "metrics": Fragment("_metrics.html", ("metrics",)),
+    "sections": Fragment("_sections.html", ("card", "sections")),
+    "log-rate": Fragment("_log_rate.html"),
+    "log-lines": Fragment("_log_lines.html", ("lines",)),
+}
+
+# What a page shows of a run while it goes on, and what is swapped once its status changes.
+LIVE = {
+    "board": ("card-score", "card-grid", "card-facts", "question", "stream"),
+    "run": ("header-facts", "metrics", "sections", "log-rate", "log-lines"),
+}
+WHOLE = {
+    "board": ("card",),
+    "run": ("header", "notice", "metrics", "sections", "log-rate", "log-lines"),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The run's fragments at one moment; `whole` also renews what depends on its status."""
+
+    run_id: int
+    sequence: int
+    status: str
+    live: str
+    whole: str
+
+
+def render_frame(workspace: Workspace, run_id: int, view: str, can_edit: bool) -> Frame | None:
+    """Reads the run once and renders both forms; None when it is gone."""
+    run = selectors.full_run(workspace, run_id)
+    if run is None:
+        return None
+    context = {"run": run, "can_edit": can_edit, "workspace": workspace, "oob": True}
+    names = (*LIVE[view], *WHOLE[view])
+    for need in {need for name in names for need in FRAGMENTS[name].needs}:
+        context[need] = READERS[need](run)
+    rendered = {name: render(name, context) for name in dict.fromkeys(names)}
+    return Frame(
+        run.pk, run.sequence, run.status,
+        live="".join(rendered[name] for name in LIVE[view]), whole="".join(rendered[name] for name in WHOLE[view]),
+    )  # fmt: skip
+
+
+def render(name: str, context: Mapping[str, Any]) -> str:
+    return render_to_string(f"runs/fragments/{FRAGMENTS[name].template}", dict(context))
+
+
+def render_summary(workspace: Workspace) -> str:
+    """What the board and the sidebar say of all runs."""
+    counts = selectors.status_counts(workspace)
+    active = sum(counts.get(status, 0) for status in selectors.ACTIVE_STATUSES)
+    context = {"counts": counts, "workspace": workspace, "active_run_count": active, "oob": True}
+    return render_to_string("runs/fragments/_runs_summary.html", context) + render_to_string(
+        "partials/_active_count.html", context
+    )
+
+
+def render_page(workspace: Workspace, run_ids: Sequence[int], view: str, can_edit: bool) -> str:
+    """All of a page's fragments again, for a page that was away."""
+    frames = [render_frame(workspace, run_id, view, can_edit) for run_id in run_ids]
+    return "".join(frame.whole for frame in frames if frame) + render_summary(workspace)
