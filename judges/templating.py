@@ -139,7 +139,7 @@ def _replaced(value: Any, old: str, new: str, count: int = -1) -> str:
 
 
 def _summed(values: Any) -> int | float:
-    numbers = list(values)
+    numbers: list[int | float] = list(values)
     if not all(isinstance(number, int | float) for number in numbers):
         raise TemplateProblem("“sum” works on numbers only")
     return sum(numbers)

@@ -27,7 +27,7 @@ LEADING = re.compile(r"[*_`]*(?:\(([A-Za-z])\)|([A-Z])[).:])[*_`]*(?:\s|$)")
 BOXED = re.compile(r"\\boxed\s*\{(?:\\(?:text|mathrm|textbf)\{)?([^{}\n]{1,300})\}")
 MARKED = re.compile(
     r"(?:####|\b(?:answer|choice|option)\b(?:\s{1,3}(?:is|would be|should be))?[*_ \t]{0,4}[:=]?)"
-    r"[*_ \t]{0,6}([^\n]{1,300})",
+    r"[*_ \t]{0,6}(?=([^\n]{1,300}))",
     re.IGNORECASE,
 )
 # "A dog" opens with an article and "I think" with a pronoun, "A because …" with a letter.

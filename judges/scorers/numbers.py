@@ -35,11 +35,13 @@ NUMBER = re.compile(
 LOOSE_SIGN = re.compile(r"[-+\u2212\u2013\u2010\u2011] ")
 
 BOXED = re.compile(r"\\boxed\s*\{((?:[^{}\n]|\{[^{}\n]*\}){1,200})\}")
-HASHES = re.compile(r"####[ \t]*([^\n]{1,200})")
+# What follows a mark is looked at, not consumed: a line may hold several marks.
+HASHES = re.compile(r"####[ \t]{0,6}(?=([^\n]{1,200}))")
 MARKER = re.compile(
-    r"(?:^[ \t*_>#]{0,8}A|\b(?:ANSWER|Answer|answer))[*_ \t]{0,4}[:=][*_ \t]{0,6}([^\n]{1,200})", re.MULTILINE
+    r"(?:^[ \t*_>#]{0,8}A|\b(?:ANSWER|Answer|answer))[*_ \t]{0,4}[:=][*_ \t]{0,6}(?=([^\n]{1,200}))",
+    re.MULTILINE,
 )
-PHRASE = re.compile(r"\b(?:answer|result|total)\s(?:is|equals|=)\s*:?([^\n]{1,200})", re.IGNORECASE)
+PHRASE = re.compile(r"\b(?:answer|result|total)\s(?:is|equals|=)\s*:?(?=([^\n]{1,200}))", re.IGNORECASE)
 
 RULES = (
     ("the number in \\boxed{…}", BOXED),

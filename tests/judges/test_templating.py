@@ -104,7 +104,7 @@ def test_check_names_what_is_wrong(source: str, word: str) -> None:
         "{{ metadata.missing }}",
         "{{ 1 / 0 }}",
         "{{ input + 1 }}",
-        "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3,
         "{% for a in range(1000) %}{% for b in range(1000) %}{{ input }}{% endfor %}{% endfor %}",
         "{% set a = input ~ input %}" + "{% set a = a ~ a %}" * 40 + "{{ a | length }}",
         "{% set a = input + input %}" + "{% set a = a + a %}" * 40 + "{{ a | length }}",
@@ -118,7 +118,9 @@ def test_check_names_what_is_wrong(source: str, word: str) -> None:
         "{% set a = [input, input] %}" + "{% set a = [a, a] %}" * 40 + "{{ a | tojson | length }}",
         "{{ [choices, choices] | sum(start=[]) }}",
         "{{ 1.5 | round(1000000000, 'ceil') }}",
-        "{% for a in range(900) %}{% for b in range(100) %}{% set x = metadata | tojson | list | sort %}{% endfor %}{% endfor %}",
+        "{% for a in range(900) %}" * 2
+        + "{% set x = metadata | tojson | list | sort %}"
+        + "{% endfor %}" * 2,
     ],
 )
 def test_bombs_and_escapes_end_quickly_and_small(source: str) -> None:
