@@ -1,5 +1,6 @@
 """Endpoints that serve models, and the models a team may use. The admin edits them; the portal reads."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -7,12 +8,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from evalportal.lib.plugins import UnknownPlugin
 from evalportal.lib.secret_fields import EncryptedTextField
+from registry import rules
 from registry.protocols import PROTOCOLS
 from workspaces.models import Workspace
+
+SHARED = models.Value(0, output_field=models.BigIntegerField())  # in place of an empty foreign key
+HEALTH_FRESH = timedelta(minutes=5)
 
 
 class Source(models.TextChoices):
@@ -52,6 +58,11 @@ class Probed(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def health_is_stale(self) -> bool:
+        """Whether the latest probe is too old to tell the present."""
+        return self.health_checked_at is not None and timezone.now() - self.health_checked_at > HEALTH_FRESH
+
 
 class Provider(Probed):
     """An endpoint with its key and limits; without a workspace it is shared with all of them."""
@@ -66,10 +77,13 @@ class Provider(Probed):
     )
     name = models.CharField(max_length=80)
     protocol = models.CharField(max_length=40, default="openai_chat", help_text="The wire format it speaks")
-    base_url = models.URLField(
-        max_length=500, help_text="Up to and including /v1, as its documentation gives it"
+    base_url = models.CharField(
+        "base URL",
+        max_length=500,
+        validators=[rules.check_base_url],
+        help_text="Up to and including /v1, as the provider's documentation gives it",
     )
-    api_key = EncryptedTextField(blank=True, default="")
+    api_key = EncryptedTextField("API key", blank=True, default="")
     headers = EncryptedTextField(blank=True, default="", help_text="Extra request headers, as a JSON object")
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
@@ -89,8 +103,12 @@ class Provider(Probed):
     class Meta:
         ordering = ["name"]
         constraints = [
+            # Coalesce, since SQLite counts two empty workspaces as different
             models.UniqueConstraint(
-                fields=["workspace", "name"], name="provider_name_once", nulls_distinct=False
+                Coalesce("workspace", SHARED),
+                "name",
+                name="provider_name_once",
+                violation_error_message="There is a provider of this name already.",
             )
         ]
 
@@ -161,7 +179,11 @@ class RegisteredModel(Probed):
         ordering = ["alias", "name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["workspace", "provider", "name"], name="model_name_once", nulls_distinct=False
+                Coalesce("workspace", SHARED),
+                Coalesce("provider", SHARED),
+                "name",
+                name="model_name_once",
+                violation_error_message="This model is registered at this provider already.",
             ),
             models.CheckConstraint(
                 condition=Q(source=Source.NAME_ONLY, provider=None)
@@ -205,5 +227,13 @@ class RegisteredModel(Probed):
             problems["hf_repo"] = "name the repository, such as org/model"
         if self.source == Source.DEDICATED and not self.endpoint_id:
             problems["endpoint_id"] = "name the endpoint"
+        problems |= self._provider_problems()
         if problems:
             raise ValidationError(problems)
+
+    def _provider_problems(self) -> dict[str, Any]:
+        """A workspace's provider, and with it its key, serves that workspace alone. Loads the provider."""
+        owner = self.provider.workspace_id if self.provider else None
+        if owner is not None and owner != self.workspace_id:
+            return {"provider": "this provider belongs to another workspace than the model"}
+        return {}
