@@ -73,6 +73,54 @@ class DatasetVersion(models.Model):
         return f"version {self.number} of dataset {self.dataset_id}"
 
 
+class UploadState(models.TextChoices):
+    """Where an uploaded file is on its way to a version."""
+
+    CHECKING = "checking", "Map and check"
+    QUEUED = "queued", "Waiting for a worker"
+    IMPORTING = "importing", "Importing"
+    REFUSED = "refused", "Refused"
+    DONE = "done", "Imported"
+
+
+class Upload(models.Model):
+    """A file that someone is about to import. It belongs to that person and lives for a day."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="uploads")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    token = models.CharField(max_length=64, unique=True, editable=False, help_text="Random; its file name")
+    source_name = models.CharField(max_length=255, help_text="The uploaded file's name, as a label only")
+    format = models.CharField(max_length=20)
+    size_bytes = models.PositiveBigIntegerField()
+    dataset_name = models.CharField(max_length=120, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    mapping = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=UploadState.choices, default=UploadState.CHECKING)
+    attempt = models.PositiveIntegerField(default=0, help_text="A fence: grows with each import")
+    progress_done = models.PositiveBigIntegerField(default=0)
+    progress_total = models.PositiveBigIntegerField(default=0)
+    alive_at = models.DateTimeField(null=True, editable=False, help_text="When the import last reported")
+    problems = models.JSONField(default=list)
+    problem_count = models.PositiveIntegerField(default=0)
+    version = models.ForeignKey(DatasetVersion, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), db_index=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=list(UploadState.values)), name="upload_state_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"upload {self.pk}"
+
+    @property
+    def path(self) -> Path:
+        return Path(settings.MEDIA_ROOT) / "uploads" / self.token
+
+
 class Asset(models.Model):
     """An image of a workspace, stored once under its hash; its path never comes from an upload."""
 

@@ -1,14 +1,26 @@
 """What is read of datasets, always within one workspace; hidden versions are never seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
 
-from datasets.models import Dataset, DatasetVersion, Item
-from workspaces.models import Workspace
+from datasets.models import Dataset, DatasetVersion, Item, Upload
+from workspaces.models import User, Workspace
 
-PAGE_ITEMS = 50
+Row = TypeVar("Row")
+Cursor = TypeVar("Cursor")
+M = TypeVar("M", bound=Model)
+C = TypeVar("C", int, str)
+PAGE_ROWS = 50
+EXPORT_ROWS = 500
 COUNTED = 1000
+
+
+def uploads_of(workspace: Workspace, user: User) -> QuerySet[Upload]:
+    """The person's own uploads in this workspace."""
+    return Upload.objects.filter(workspace=workspace, created_by=user)
 
 
 def ready_versions(workspace: Workspace) -> QuerySet[DatasetVersion]:
@@ -41,12 +53,12 @@ def datasets_of(workspace: Workspace) -> QuerySet[Dataset]:
 
 
 @dataclass(frozen=True)
-class ItemPage:
-    """Some items in order of position; `before` and `after` are positions to page from, or None at an end."""
+class Page(Generic[Row, Cursor]):
+    """Some rows in order; `newer` and `older` are the neighbouring pages' cursors, or None."""
 
-    items: list[Item]
-    before: int | None
-    after: int | None
+    rows: list[Row]
+    newer: Cursor | None
+    older: Cursor | None
 
 
 def items_of(version: DatasetVersion, *, q: str = "", section: str | None = None) -> QuerySet[Item]:
@@ -57,22 +69,38 @@ def items_of(version: DatasetVersion, *, q: str = "", section: str | None = None
     return items.filter(Q(prompt__icontains=q) | Q(external_id__icontains=q)) if q else items
 
 
-def item_page(
-    items: QuerySet[Item], *, after: int | None = None, before: int | None = None, size: int = PAGE_ITEMS
-) -> ItemPage:
-    """A page by keyset: the position is the key, so no page costs more than the first. One query."""
+def keyset_page(
+    rows: QuerySet[M], key: str, *, after: C | None = None, before: C | None = None, size: int = PAGE_ROWS
+) -> Page[M, C]:
+    """A page of rows ordered by a unique `key`: no page costs more than the first. One query."""
     if before is not None:
-        found = list(items.filter(position__lt=before).order_by("-position")[: size + 1])
-        page = found[:size][::-1]
-        more_before, more_after = len(found) > size, True
+        found = list(rows.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: size + 1])
+        page, more_before, more_after = found[:size][::-1], len(found) > size, True
     else:
-        found = list((items.filter(position__gt=after) if after else items)[: size + 1])
-        page, more_before, more_after = found[:size], bool(after), len(found) > size
-    return ItemPage(
-        items=page,
-        before=page[0].position if page and more_before else None,
-        after=page[-1].position if page and more_after else None,
+        found = list(
+            (rows if after is None else rows.filter(**{f"{key}__gt": after})).order_by(key)[: size + 1]
+        )
+        page, more_before, more_after = found[:size], after is not None, len(found) > size
+    return Page(
+        rows=page,
+        newer=getattr(page[0], key) if page and more_before else None,
+        older=getattr(page[-1], key) if page and more_after else None,
     )
+
+
+def all_items(version: DatasetVersion) -> Iterator[Item]:
+    """Every item with its images, by keyset, so that neither memory nor one long query holds them all."""
+    last = 0
+    while True:
+        chunk = list(
+            Item.objects.filter(version=version, position__gt=last)
+            .order_by("position")
+            .prefetch_related("item_assets__asset")[:EXPORT_ROWS]
+        )
+        yield from chunk
+        if len(chunk) < EXPORT_ROWS:
+            return
+        last = chunk[-1].position
 
 
 def counted(items: QuerySet[Item]) -> tuple[int, bool]:

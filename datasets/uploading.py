@@ -1,0 +1,176 @@
+"""An uploaded file between the browser and its version: kept, sampled, checked, imported by a worker."""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db.models import F
+from django.http import Http404
+from django.utils import timezone
+
+from datasets.checking import CheckReport, check_file
+from datasets.importers import Record, rows_of
+from datasets.importing import version_import
+from datasets.mapping import Leaf, Mapping, guess_mapping, leaves_of
+from datasets.models import DatasetVersion, Upload, UploadState
+from datasets.problems import ImportProblems, RowProblem
+from datasets.removal import abandoned_remove
+from workspaces import access
+from workspaces.models import Role
+
+SAMPLE_ROWS = 200
+SAMPLE_BYTES = 8 << 20
+CHECKED_BYTES = 20 << 20  # a larger file is checked while it is imported
+PARTLY_CHECKED_BYTES = 4 << 20
+KEPT = timedelta(days=1)
+REPORT_EVERY_S = 0.5
+SILENT_AFTER = timedelta(seconds=60)
+log = logging.getLogger(__name__)
+
+
+class ImportStopped(Exception):
+    """The upload was canceled, or another worker took it over."""
+
+
+def store_chunks(path: Path, chunks: Iterable[bytes], *, limit: int) -> int:
+    """Writes an upload with owner-only permission; returns its size, which stops growing past `limit`."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    size = 0
+    with path.open("xb") as file:
+        path.chmod(0o600)
+        for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                break
+            file.write(chunk)
+    return size
+
+
+def samples_of(path: Path, source_name: str) -> list[dict[str, Any]]:
+    """The first readable records, for guessing."""
+    with path.open("rb") as file:
+        found = []
+        for row in islice(rows_of(file, source_name), SAMPLE_ROWS):
+            if isinstance(row, Record):
+                found.append(row.values)
+            if file.tell() > SAMPLE_BYTES:
+                break
+    return found
+
+
+def leaves_in(upload: Upload) -> list[Leaf]:
+    """The file's fields with their first values."""
+    return leaves_of(samples_of(upload.path, upload.source_name))
+
+
+def mapping_for(
+    records: list[dict[str, Any]], *, with_responses: bool, previous: DatasetVersion | None
+) -> Mapping:
+    """The mapping of the previous version if all its fields are here, else a guess."""
+    paths = {leaf.path for leaf in leaves_of(records)}
+    if previous is not None:
+        known = Mapping.from_json(previous.mapping) if previous.mapping else Mapping()
+        if known.fields and {one.path for one in known.fields} == paths:
+            return known
+    return guess_mapping(records, with_responses=with_responses)
+
+
+def check_upload(upload: Upload, mapping: Mapping, leaves: list[Leaf]) -> CheckReport:
+    """The whole file while it is small, else its beginning."""
+    return check_file(
+        upload.path,
+        upload.source_name,
+        mapping,
+        count_paths=[leaf.path for leaf in leaves],
+        max_bytes=None if upload.size_bytes <= CHECKED_BYTES else PARTLY_CHECKED_BYTES,
+    )
+
+
+def is_silent(upload: Upload) -> bool:
+    """Whether a worker should have been heard of by now."""
+    busy = upload.state in (UploadState.QUEUED, UploadState.IMPORTING)
+    heard = upload.alive_at or upload.created_at
+    return busy and timezone.now() - heard > SILENT_AFTER
+
+
+def upload_run(upload_id: int) -> None:
+    """A worker's part: imports a queued upload and notes what came of it. A second delivery does nothing."""
+    claimed = Upload.objects.filter(pk=upload_id, state=UploadState.QUEUED).update(
+        state=UploadState.IMPORTING, attempt=F("attempt") + 1, alive_at=timezone.now()
+    )
+    upload = Upload.objects.select_related("workspace", "created_by", "version").filter(pk=upload_id).first()
+    if not claimed or upload is None:
+        return
+    try:
+        _import(upload)
+    except ImportStopped:
+        return
+    except ImportProblems as error:
+        _refuse(upload, error.problems, error.total)
+    except (PermissionDenied, Http404):
+        _refuse(upload, [RowProblem(0, "", "you may no longer import into this workspace")], 1)
+    except Exception:
+        log.exception("upload %s failed", upload.pk)
+        reason = "the import stopped because of a fault in the portal; nothing was stored, try again"
+        _refuse(upload, [RowProblem(0, "", reason)], 1)
+
+
+def _import(upload: Upload) -> None:
+    held = access.access_for(upload.created_by, upload.workspace.slug, Role.EDITOR)
+    result = version_import(
+        held,
+        path=upload.path,
+        source_name=upload.source_name,
+        dataset_name=upload.dataset_name,
+        mapping=Mapping.from_json(upload.mapping),
+        note=upload.note,
+        on_progress=Reporter(upload),
+    )
+    _mine(upload).update(state=UploadState.DONE, version=result.version)
+    upload.path.unlink(missing_ok=True)
+
+
+def _mine(upload: Upload) -> Any:
+    """The row while this attempt still owns it."""
+    return Upload.objects.filter(pk=upload.pk, state=UploadState.IMPORTING, attempt=upload.attempt)
+
+
+def _refuse(upload: Upload, problems: list[RowProblem], total: int) -> None:
+    _mine(upload).update(
+        state=UploadState.REFUSED, problems=[one.to_json() for one in problems], problem_count=total
+    )
+
+
+class Reporter:
+    """Notes progress on the row twice a second; raises ImportStopped once the row is no longer ours."""
+
+    def __init__(self, upload: Upload):
+        self.upload, self.next_at = upload, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        if monotonic() < self.next_at:
+            return
+        self.next_at = monotonic() + REPORT_EVERY_S
+        kept = _mine(self.upload).update(progress_done=done, progress_total=total, alive_at=timezone.now())
+        if not kept:
+            raise ImportStopped
+
+
+def expired_remove() -> None:
+    """Removes uploads older than a day, files without a row, and what killed imports left behind."""
+    before = timezone.now() - KEPT
+    for upload in Upload.objects.filter(created_at__lt=before):
+        upload.path.unlink(missing_ok=True)
+        upload.delete()
+    folder = Path(settings.MEDIA_ROOT) / "uploads"
+    for path in folder.iterdir() if folder.is_dir() else ():
+        stale = path.is_file() and path.stat().st_mtime < before.timestamp()
+        if stale and not Upload.objects.filter(token=path.name).exists():
+            path.unlink(missing_ok=True)
+    abandoned_remove()

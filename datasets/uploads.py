@@ -1,0 +1,148 @@
+"""What people command on uploads: send a file, choose the mapping, import, cancel."""
+
+import secrets
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from datasets.importers import IMPORTERS, format_of
+from datasets.importing import ImportResult, clean_name, version_import
+from datasets.mapping import Mapping
+from datasets.models import DatasetVersion, Upload, UploadState
+from datasets.problems import ImportProblems, RowProblem
+from datasets.selectors import ready_versions
+from datasets.tasks import upload_import
+from datasets.uploading import expired_remove, mapping_for, samples_of, store_chunks
+from workspaces.access import Access
+from workspaces.models import User
+
+INLINE_BYTES = 5 << 20  # up to here the import is done in the request
+
+
+class UploadRefused(ValueError):
+    """The file cannot be taken; the message says why."""
+
+
+def label_of(source_name: str) -> str:
+    """A file's name as a label: without folders and control characters. It is never a path."""
+    name = PurePath(source_name.replace("\\", "/")).name
+    return "".join(character for character in name if character.isprintable())[:255] or "upload"
+
+
+def upload_create(
+    access: Access,
+    *,
+    source_name: str,
+    chunks: Iterable[bytes],
+    dataset_name: str = "",
+    with_responses: bool = True,
+    note: str = "",
+) -> Upload:
+    """Keeps the file under a random name with a first mapping. Raises UploadRefused."""
+    expired_remove()
+    name = label_of(source_name)
+    upload = Upload(
+        workspace=access.workspace,
+        created_by=_person(access),
+        token=secrets.token_urlsafe(32),
+        source_name=name,
+        dataset_name=(dataset_name.strip() or PurePath(name).stem.replace("_", " "))[:120],
+        note=note.strip()[:300],
+    )
+    try:
+        upload.size_bytes = _store(upload, chunks)
+        upload.format = _format(upload)
+        records = samples_of(upload.path, name)
+        previous = previous_version(access, upload.dataset_name)
+        upload.mapping = mapping_for(records, with_responses=with_responses, previous=previous).to_json()
+        upload.save(force_insert=True)
+    except BaseException:
+        upload.path.unlink(missing_ok=True)
+        raise
+    return upload
+
+
+def _person(access: Access) -> User:
+    if access.actor is None:
+        raise UploadRefused("only a person can keep an upload")
+    return access.actor
+
+
+def _store(upload: Upload, chunks: Iterable[bytes]) -> int:
+    size = store_chunks(upload.path, chunks, limit=settings.UPLOAD_MAX_BYTES)
+    if size > settings.UPLOAD_MAX_BYTES:
+        raise UploadRefused(f"The file is larger than {settings.UPLOAD_MAX_BYTES >> 20} MB.")
+    if not size:
+        raise UploadRefused("The file is empty.")
+    return size
+
+
+def _format(upload: Upload) -> str:
+    with upload.path.open("rb") as file:
+        return format_of(upload.source_name, file.read(64))
+
+
+def format_title(upload: Upload) -> str:
+    return str(IMPORTERS[upload.format].title)
+
+
+def previous_version(access: Access, dataset_name: str) -> DatasetVersion | None:
+    """The latest visible version of the dataset of that name."""
+    named = ready_versions(access.workspace).filter(dataset__name=" ".join(dataset_name.split()))
+    return named.order_by("-number").first()
+
+
+def upload_map(upload: Upload, *, mapping: Mapping, dataset_name: str, note: str) -> None:
+    """Remembers what was chosen, so that the page survives a reload."""
+    upload.mapping, upload.dataset_name, upload.note = mapping.to_json(), dataset_name[:120], note[:300]
+    upload.save(update_fields=["mapping", "dataset_name", "note"])
+
+
+def upload_begin(access: Access, upload: Upload) -> ImportResult | None:
+    """Imports a small file now; hands a large one to a worker and returns None. Raises ImportProblems."""
+    mapping = Mapping.from_json(upload.mapping)
+    faults = mapping.problems()
+    if faults:
+        raise ImportProblems([RowProblem(0, "", fault) for fault in faults], len(faults))
+    clean_name(upload.dataset_name)
+    if upload.size_bytes > INLINE_BYTES:
+        _queue(upload)
+        return None
+    result = version_import(
+        access,
+        path=upload.path,
+        source_name=upload.source_name,
+        dataset_name=upload.dataset_name,
+        mapping=mapping,
+        note=upload.note,
+    )
+    upload_cancel(upload)
+    return result
+
+
+def _queue(upload: Upload) -> None:
+    """Also takes over from a worker that fell silent: its attempt is no longer the row's."""
+    with transaction.atomic():
+        Upload.objects.filter(pk=upload.pk).update(
+            state=UploadState.QUEUED,
+            alive_at=timezone.now(),
+            progress_done=0,
+            progress_total=2 * upload.size_bytes,
+            problems=[],
+            problem_count=0,
+        )
+        upload_import.delay_on_commit(upload.pk)
+
+
+def upload_reopen(upload: Upload) -> None:
+    """Back to the mapping after the import refused the file."""
+    Upload.objects.filter(pk=upload.pk, state=UploadState.REFUSED).update(state=UploadState.CHECKING)
+
+
+def upload_cancel(upload: Upload) -> None:
+    """Forgets the upload; a worker that is at it notices and removes what it wrote."""
+    Upload.objects.filter(pk=upload.pk).delete()
+    upload.path.unlink(missing_ok=True)
