@@ -155,6 +155,10 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # the reset form is not a way to send mail to strangers
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Evalportal: "
+ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("EVALPORTAL_PROXIES", 0)  # whose X-Forwarded-For rate limits believe
+CSRF_FAILURE_VIEW = "workspaces.error_pages.csrf_failure"
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend" if env.text("EMAIL_HOST") else (
     "django.core.mail.backends.console.EmailBackend"
 )

@@ -9,10 +9,16 @@ urlpatterns = [
     path("", workspace_views.home, name="home"),
     path("healthz", workspace_views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("workspaces.account_urls")),
     path("", include("workspaces.urls")),
     path("w/<slug:slug>/datasets/", include("datasets.urls")),
     path("w/<slug:slug>/models/", include("registry.urls")),
     path("w/<slug:slug>/runs/", include("runs.urls")),
     path("api/", include("evalportal.api_urls")),
 ]
+
+handler400 = "workspaces.error_pages.bad_request"
+handler403 = "workspaces.error_pages.forbidden"
+handler404 = "workspaces.error_pages.not_found"
+handler429 = "workspaces.error_pages.too_many"  # allauth's name for it
+handler500 = "workspaces.error_pages.failed"

@@ -8,11 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
 
 from workspaces.models import ApiToken, Membership, Role, User, Workspace
 
@@ -67,7 +72,8 @@ def role_in(user: Any, workspace_id: int) -> Role | None:
         return None
     if user.is_staff:
         return Role.OWNER
-    role = Membership.objects.filter(user=user, workspace_id=workspace_id).values_list("role", flat=True).first()
+    memberships = Membership.objects.filter(user=user, workspace_id=workspace_id)
+    role = memberships.values_list("role", flat=True).first()
     return Role(role) if role else None
 
 
@@ -89,7 +95,8 @@ def access_for_token(token: ApiToken, role: Role = Role.VIEWER) -> Access:
         raise PermissionDenied("This token is no longer valid.")
     acting = Role(token.role) if held.covers(Role(token.role)) else held
     if not acting.covers(role):
-        raise PermissionDenied(f"This needs the role {role.label.lower()}; the token's is {acting.label.lower()}.")
+        held_name = acting.label.lower()
+        raise PermissionDenied(f"This needs the role {role.label.lower()}; the token's is {held_name}.")
     return Access(workspace=token.workspace, role=acting, token=token)
 
 
@@ -106,7 +113,9 @@ def staff_access(user: User, workspace: Workspace) -> Access:
 
 
 def workspaces_of(user: Any) -> QuerySet[Workspace]:
-    return Workspace.objects.filter(memberships__user=user) if user.is_authenticated else Workspace.objects.none()
+    if not user.is_authenticated:
+        return Workspace.objects.none()
+    return Workspace.objects.filter(memberships__user=user)
 
 
 def declare(name: str) -> Callable[[V], V]:
@@ -124,7 +133,23 @@ def public(view: V) -> V:
 
 def person(view: View) -> View:
     """Any logged-in person; the view scopes what it reads to that person."""
-    return declare("person")(login_required(view))
+    return declare("person")(login_first(view))
+
+
+def login_first(view: View) -> View:
+    """To the login and back. A fragment that htmx asks for sends the whole page there, not itself."""
+    redirecting = login_required(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        htmx = getattr(request, "htmx", False)
+        if htmx and not request.user.is_authenticated:
+            back = cast(Any, htmx).current_url_abs_path or reverse("home")
+            login = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
+            return cast(HttpResponse, HttpResponseClientRedirect(login))
+        return redirecting(request, *args, **kwargs)
+
+    return guarded
 
 
 def requires(role: Role = Role.VIEWER) -> Callable[[View], View]:
@@ -133,9 +158,18 @@ def requires(role: Role = Role.VIEWER) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
-            cast(Any, request).access = access_for(request.user, slug, role)
+            access = access_for(request.user, slug, role)
+            cast(Any, request).access = access
+            remember(request, access.workspace)
             return view(request, *args, **kwargs)
 
-        return declare(role.value)(login_required(guarded))
+        return declare(role.value)(login_first(guarded))
 
     return decorate
+
+
+def remember(request: HttpRequest, workspace: Workspace) -> None:
+    """The page last looked at decides where home leads. Fragments don't count: a tab left open polls."""
+    looked_at = request.method == "GET" and not getattr(request, "htmx", False)
+    if looked_at and request.session.get("workspace") != workspace.slug:
+        request.session["workspace"] = workspace.slug

@@ -94,7 +94,9 @@ class Membership(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["workspace", "user"], name="membership_once"),
-            models.CheckConstraint(condition=models.Q(role__in=list(Role.values)), name="membership_role_known"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=list(Role.values)), name="membership_role_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -121,7 +123,9 @@ class Invitation(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(role__in=list(Role.values)), name="invitation_role_known")
+            models.CheckConstraint(
+                condition=models.Q(role__in=list(Role.values)), name="invitation_role_known"
+            )
         ]
 
     def __str__(self) -> str:
@@ -138,7 +142,9 @@ class ApiToken(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="tokens")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=80)
-    prefix = models.CharField(max_length=12, editable=False, help_text="The token's first characters, to recognise it")
+    prefix = models.CharField(
+        max_length=12, editable=False, help_text="The token's first characters, to recognise it"
+    )
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.EDITOR)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -162,7 +168,9 @@ class ApiToken(models.Model):
 class AuditEvent(models.Model):
     """One line of what was done, by whom; it outlives the workspace, the person and the thing."""
 
-    workspace = models.ForeignKey(Workspace, null=True, on_delete=models.SET_NULL, related_name="audit_events")
+    workspace = models.ForeignKey(
+        Workspace, null=True, on_delete=models.SET_NULL, related_name="audit_events"
+    )
     workspace_name = models.CharField(max_length=120, blank=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="audit_events"
@@ -188,7 +196,9 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=200)
     route = models.CharField(max_length=200)
     request_hash = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first request is under way")
+    status = models.PositiveSmallIntegerField(
+        null=True, help_text="Empty while the first request is under way"
+    )
     body = models.JSONField(null=True)
     created_at = models.DateTimeField(db_default=Now(), db_index=True, editable=False)
 
