@@ -18,6 +18,7 @@ from registry.protocols import PROTOCOLS
 from workspaces.models import Workspace
 
 SHARED = models.Value(0, output_field=models.BigIntegerField())  # in place of an empty foreign key
+MAX_ANCESTORS = 50
 HEALTH_FRESH = timedelta(minutes=5)
 
 
@@ -215,21 +216,44 @@ class RegisteredModel(Probed):
         return Capability.STREAMING in self.capabilities
 
     def clean(self) -> None:
+        self._drop_what_source_lacks()
         problems: dict[str, Any] = {}
         unknown = set(self.capabilities or []) - set(Capability.values)
         if unknown:
             problems["capabilities"] = f"unknown: {', '.join(sorted(map(str, unknown)))}"
         if not isinstance(self.default_params, dict):
             problems["default_params"] = 'a JSON object, such as {"temperature": 0}'
-        if (self.source == Source.NAME_ONLY) != (self.provider_id is None):
-            problems["provider"] = "a model by name only has no provider, every other one has"
+        if self.source != Source.NAME_ONLY and self.provider_id is None:
+            problems["provider"] = "choose the provider that serves it"
         if self.source == Source.HUGGING_FACE and not self.hf_repo:
             problems["hf_repo"] = "name the repository, such as org/model"
         if self.source == Source.DEDICATED and not self.endpoint_id:
             problems["endpoint_id"] = "name the endpoint"
-        problems |= self._provider_problems()
+        problems |= self._provider_problems() | self._parent_problems()
         if problems:
             raise ValidationError(problems)
+
+    def _drop_what_source_lacks(self) -> None:
+        """Fields that only another source has are emptied: a form hides them, but still sends them."""
+        if self.source == Source.NAME_ONLY:
+            self.provider = None
+        if self.source != Source.DEDICATED:
+            self.endpoint_id = ""
+        if self.source != Source.TRAINED:
+            self.parent = None
+        if self.source != Source.HUGGING_FACE:
+            self.hf_repo = self.hf_revision = ""
+
+    def _parent_problems(self) -> dict[str, Any]:
+        """Loads the parent and its parents."""
+        above, steps = self.parent, 0
+        if above and above.workspace_id not in (None, self.workspace_id):
+            return {"parent": "this model belongs to another workspace"}
+        while above and steps < MAX_ANCESTORS:
+            if above.pk == self.pk:
+                return {"parent": "a model cannot descend from itself"}
+            above, steps = above.parent, steps + 1
+        return {}
 
     def _provider_problems(self) -> dict[str, Any]:
         """A workspace's provider, and with it its key, serves that workspace alone. Loads the provider."""

@@ -46,7 +46,9 @@ class Renderer:
         self._locks: dict[tuple[int, str, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._summaries: dict[int, tuple[float, str]] = {}
 
-    async def frame(self, workspace: Workspace, run_id: int, view: str, can_edit: bool, since: float) -> Frame | None:
+    async def frame(
+        self, workspace: Workspace, run_id: int, view: str, can_edit: bool, since: float
+    ) -> Frame | None:
         """A frame whose reading began after `since`; many askers cause one reading."""
         key = (run_id, view, can_edit)
         async with self._locks[key]:
@@ -79,7 +81,7 @@ def renderer() -> Renderer:
     return _renderers.setdefault(id(asyncio.get_running_loop()), Renderer())
 
 
-class LiveConsumer(AsyncWebsocketConsumer):
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """`/ws/w/<slug>/?view=board`, or `?view=run&run=412`."""
 
     access_declared = "viewer"
@@ -114,7 +116,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _access(self) -> Access | None:
         slug = self.scope["url_route"]["kwargs"]["slug"]
         try:
-            return await database_sync_to_async(access.access_for)(self.scope["user"], slug)
+            held: Access = await database_sync_to_async(access.access_for)(self.scope["user"], slug)
+            return held
         except (Http404, PermissionDenied):
             return None
 
@@ -127,7 +130,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """What may have changed between the page's rendering and now."""
         if self.view == "run":
             return [self.run_id]
-        return list(Run.objects.filter(selectors.on_board(), workspace=self.access.workspace).values_list("pk", flat=True))
+        return list(
+            Run.objects.filter(selectors.on_board(), workspace=self.access.workspace).values_list(
+                "pk", flat=True
+            )
+        )
 
     async def run_changed(self, event: dict[str, Any]) -> None:
         """From the channel layer: marks the run; a frame follows within a quarter of a second."""

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 
 from runs import selectors
 from runs.metrics import run_metrics, section_rows
-from runs.models import Run
+from runs.models import ACTIVE_STATUSES, Run
 from workspaces.models import Workspace
 
 Reader = Callable[[Run], Any]
@@ -84,9 +84,12 @@ def render_frame(workspace: Workspace, run_id: int, view: str, can_edit: bool) -
         context[need] = READERS[need](run)
     rendered = {name: render(name, context) for name in dict.fromkeys(names)}
     return Frame(
-        run.pk, run.sequence, run.status,
-        live="".join(rendered[name] for name in LIVE[view]), whole="".join(rendered[name] for name in WHOLE[view]),
-    )  # fmt: skip
+        run.pk,
+        run.sequence,
+        run.status,
+        live="".join(rendered[name] for name in LIVE[view]),
+        whole="".join(rendered[name] for name in WHOLE[view]),
+    )
 
 
 def render(name: str, context: Mapping[str, Any]) -> str:
@@ -96,7 +99,7 @@ def render(name: str, context: Mapping[str, Any]) -> str:
 def render_summary(workspace: Workspace) -> str:
     """What the board and the sidebar say of all runs."""
     counts = selectors.status_counts(workspace)
-    active = sum(counts.get(status, 0) for status in selectors.ACTIVE_STATUSES)
+    active = sum(counts.get(str(status), 0) for status in ACTIVE_STATUSES)
     context = {"counts": counts, "workspace": workspace, "active_run_count": active, "oob": True}
     return render_to_string("runs/fragments/_runs_summary.html", context) + render_to_string(
         "partials/_active_count.html", context

@@ -1,4 +1,4 @@
-"""The figures of a run, from its counters: each with n and, where one exists, its 95 % interval. Pure but for reads."""
+"""The figures of a run, from its counters: each with n and, where one exists, its 95 % interval."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from runs.models import Run, Tally
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure. `unit` is "share" (0..1), "ms", "tokens", "usd", "s" or "value"; `note` says what n counts."""
+    """One figure. `unit` is "share" (0..1), ms, tokens, usd, s or value; `note` says what n counts."""
 
     key: str
     label: str
@@ -28,7 +28,9 @@ class Metric:
     provisional: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        fields = {key: value for key, value in asdict(self).items() if key not in ("key", "label", "provisional")}
+        fields = {
+            key: value for key, value in asdict(self).items() if key not in ("key", "label", "provisional")
+        }
         if isinstance(self.value, Decimal):
             fields["value"] = str(self.value)
         return {name: value for name, value in fields.items() if value not in (None, "") or name == "value"}
@@ -79,8 +81,14 @@ def run_metrics(run: Run, tallies: Iterable[Tally] | None = None) -> list[Metric
     partial = not run.is_finished
     metrics: list[Metric] = []
     for index, scorer in enumerate(run.config.get("scorers", [])):
-        metrics += _scorer_metrics(run, scorer, sums.get(scorer["name"], Sums()), primary=index == 0, partial=partial)
-    metrics.append(_share("answer_rate", "Answer rate", run.answered, run.done, partial, note="answers that are not empty"))
+        metrics += _scorer_metrics(
+            run, scorer, sums.get(scorer["name"], Sums()), primary=index == 0, partial=partial
+        )
+    metrics.append(
+        _share(
+            "answer_rate", "Answer rate", run.answered, run.done, partial, note="answers that are not empty"
+        )
+    )
     metrics += _latency_metrics(run.summary.get("latency"), partial)
     metrics += _totals(run)
     return metrics
@@ -101,7 +109,9 @@ def _scorer_metrics(
     run: Run, scorer: Mapping[str, Any], sums: Sums, *, primary: bool, partial: bool
 ) -> list[Metric]:
     left_out = [
-        f"{count:,} {word}" for count, word in ((sums.unscored, "unscored"), (run.errored, "errored")) if count
+        f"{count:,} {word}"
+        for count, word in ((sums.unscored, "unscored"), (run.errored, "errored"))
+        if count
     ]
     note = f"{', '.join(left_out)} not counted" if left_out else ""
     title = scorer.get("title") or scorer["name"]
@@ -116,7 +126,9 @@ def _scorer_metrics(
         mean = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
         key, label = ("mean", "Mean score") if primary else (f"{scorer['name']}_mean", f"{title}, mean")
         metrics.append(
-            Metric(key, label, "value", mean.value, mean.low, mean.high, mean.n, note=note, provisional=partial)
+            Metric(
+                key, label, "value", mean.value, mean.low, mean.high, mean.n, note=note, provisional=partial
+            )
         )
     return metrics
 
@@ -126,7 +138,16 @@ def _share(key: str, label: str, k: int, n: int, partial: bool, note: str = "") 
         return Metric(key, label, "share", None, note=note, provisional=partial)
     estimate = proportion(k, n)
     return Metric(
-        key, label, "share", estimate.value, estimate.low, estimate.high, n, correct=k, note=note, provisional=partial
+        key,
+        label,
+        "share",
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        n,
+        correct=k,
+        note=note,
+        provisional=partial,
     )
 
 
@@ -135,18 +156,30 @@ def _latency_metrics(latency: Mapping[str, Any] | None, partial: bool) -> list[M
         return []
     return [
         Metric(
-            f"latency_{name}", f"Latency {name}", "ms", latency[name], latency.get(f"{name}_low"),
-            latency.get(f"{name}_high"), latency["n"], provisional=partial,
+            f"latency_{name}",
+            f"Latency {name}",
+            "ms",
+            latency[name],
+            latency.get(f"{name}_low"),
+            latency.get(f"{name}_high"),
+            latency["n"],
+            provisional=partial,
         )
         for name in ("p50", "p95")
-    ]  # fmt: skip
+    ]
 
 
 def _totals(run: Run) -> list[Metric]:
     totals = [
-        Metric("errors", "Errors left", "value", run.errored, n=run.total,
-               note=f"{run.retried:,} of {run.total:,} items were retried" if run.retried else ""),
-    ]  # fmt: skip
+        Metric(
+            "errors",
+            "Errors left",
+            "value",
+            run.errored,
+            n=run.total,
+            note=f"{run.retried:,} of {run.total:,} items were retried" if run.retried else "",
+        ),
+    ]
     if run.input_tokens or run.output_tokens:
         totals.append(Metric("input_tokens", "Input tokens", "tokens", run.input_tokens, n=run.done))
         totals.append(Metric("output_tokens", "Output tokens", "tokens", run.output_tokens, n=run.done))
@@ -177,8 +210,10 @@ def section_rows(run: Run, tallies: Iterable[Tally] | None = None) -> list[Secti
         SectionRow(
             name=name,
             estimate=proportion(tally.passed, tally.scored) if tally.scored else None,
-            n=tally.scored, unscored=tally.unscored, p50_ms=(medians.get(name) or {}).get("p50"),
+            n=tally.scored,
+            unscored=tally.unscored,
+            p50_ms=(medians.get(name) or {}).get("p50"),
         )
         for name in order
         if (tally := by_section.get(name))
-    ]  # fmt: skip
+    ]

@@ -5,7 +5,6 @@ Counters (on Run, Tally and GridCell) move in the same transaction as the trials
 milliseconds since the epoch by the database's clock (`…_ms`), so both databases agree on them.
 """
 
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -47,7 +46,9 @@ class Evaluation(models.Model):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="evaluations")
     name = models.CharField(max_length=200)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -75,7 +76,9 @@ class Run(models.Model):
     model = models.ForeignKey(RegisteredModel, null=True, on_delete=models.SET_NULL, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="runs")
     status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.PENDING)
-    status_reason = models.TextField(blank=True, help_text="Why it waits, was paused or failed, in words for people")
+    status_reason = models.TextField(
+        blank=True, help_text="Why it waits, was paused or failed, in words for people"
+    )
     alias = models.CharField(max_length=120, help_text="Results are grouped by this")
     label = models.CharField(max_length=120, blank=True)
     config = models.JSONField(default=dict)
@@ -89,11 +92,15 @@ class Run(models.Model):
     retried = models.PositiveIntegerField(default=0, help_text="Trials that needed more than one attempt")
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
-    cost = models.DecimalField(max_digits=18, decimal_places=8, null=True, help_text="Empty where a price is unknown")
+    cost = models.DecimalField(
+        max_digits=18, decimal_places=8, null=True, help_text="Empty where a price is unknown"
+    )
 
     sequence = models.PositiveBigIntegerField(default=0, help_text="Grows with every change a page may show")
     pump_until_ms = models.BigIntegerField(default=0, help_text="A pump is at work or queued until then")
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
@@ -136,16 +143,22 @@ class Trial(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials")
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="trials")
     epoch = models.PositiveSmallIntegerField(db_default=1)
-    seq = models.PositiveIntegerField(help_text="From 1 within the run; the order of work, pages and the grid")
+    seq = models.PositiveIntegerField(
+        help_text="From 1 within the run; the order of work, pages and the grid"
+    )
     section = models.CharField(max_length=120, db_default="", help_text="The item's, kept here for filters")
 
     state = models.CharField(max_length=8, choices=TrialState.choices, db_default=TrialState.PENDING)
-    fence = models.PositiveIntegerField(db_default=0, help_text="Grows with each lease; an older holder writes nothing")
+    fence = models.PositiveIntegerField(
+        db_default=0, help_text="Grows with each lease; an older holder writes nothing"
+    )
     owner = models.CharField(max_length=64, db_default="")
     lease_until_ms = models.BigIntegerField(db_default=0)
     not_before_ms = models.BigIntegerField(db_default=0)
     crashes = models.PositiveSmallIntegerField(db_default=0, help_text="Leases that ran out")
-    failures = models.PositiveSmallIntegerField(db_default=0, help_text="Failed calls that count against the limit")
+    failures = models.PositiveSmallIntegerField(
+        db_default=0, help_text="Failed calls that count against the limit"
+    )
     attempt_count = models.PositiveSmallIntegerField(db_default=0)
 
     response = models.TextField(db_default="")
@@ -154,7 +167,9 @@ class Trial(models.Model):
     error = models.TextField(db_default="", help_text="What happened, in words for people")
     passed = models.BooleanField(null=True, help_text="The first scorer's verdict; empty when unscored")
     answer = models.TextField(db_default="", help_text="What the first scorer read out of the response")
-    latency_ms = models.PositiveIntegerField(null=True, help_text="Of the accepted call; empty for recorded responses")
+    latency_ms = models.PositiveIntegerField(
+        null=True, help_text="Of the accepted call; empty for recorded responses"
+    )
     first_token_ms = models.PositiveIntegerField(null=True)
     input_tokens = models.PositiveIntegerField(null=True)
     output_tokens = models.PositiveIntegerField(null=True)
@@ -202,7 +217,9 @@ class Attempt(models.Model):
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["trial", "number"], name="attempt_once")]
         indexes = [
-            models.Index(fields=["run", "id"], name="attempt_failed", condition=~Q(outcome__in=["open", "ok"]))
+            models.Index(
+                fields=["run", "id"], name="attempt_failed", condition=~Q(outcome__in=["open", "ok"])
+            )
         ]
 
     def __str__(self) -> str:
@@ -226,7 +243,8 @@ class Score(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["trial", "scorer"], name="score_once"),
             models.CheckConstraint(
-                condition=Q(value__isnull=False, unscored_reason="") | (Q(value=None) & ~Q(unscored_reason="")),
+                condition=Q(value__isnull=False, unscored_reason="")
+                | (Q(value=None) & ~Q(unscored_reason="")),
                 name="score_value_or_reason",
             ),
         ]
@@ -297,5 +315,3 @@ GRID_CELLS = 240
 def cell_size(total: int) -> int:
     """Trials per cell of the progress grid, so that at most GRID_CELLS are drawn."""
     return max(1, -(-total // GRID_CELLS))
-
-

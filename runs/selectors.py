@@ -1,4 +1,4 @@
-"""What pages, API and fragments read of runs. Every list is scoped to a workspace and costs a fixed number of queries."""
+"""What pages, API and fragments read of runs: scoped to a workspace, in a fixed number of queries."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -76,7 +76,9 @@ def archived(workspace: Workspace, wanted: ArchiveFilter) -> QuerySet[Run]:
     runs = runs_of(workspace).exclude(status__in=ACTIVE_STATUSES)
     runs = runs.filter(finished_at__lte=timezone.now() - STAYS_ON_BOARD)
     if wanted.q:
-        text = Q(alias__icontains=wanted.q) | Q(label__icontains=wanted.q) | Q(model__name__icontains=wanted.q)
+        text = (
+            Q(alias__icontains=wanted.q) | Q(label__icontains=wanted.q) | Q(model__name__icontains=wanted.q)
+        )
         digits = wanted.q.lstrip("#")
         runs = runs.filter(text | Q(pk=int(digits)) if digits.isdigit() and len(digits) < 18 else text)
     if wanted.dataset:
@@ -86,7 +88,9 @@ def archived(workspace: Workspace, wanted: ArchiveFilter) -> QuerySet[Run]:
     return runs
 
 
-def keyset_page(rows: QuerySet[Any], *, key: str, size: int, before: int | None, after: int | None, descending: bool) -> Page:
+def keyset_page(
+    rows: QuerySet[Any], *, key: str, size: int, before: int | None, after: int | None, descending: bool
+) -> Page:
     """One page by a unique integer column. `after` goes on in the list's direction, `before` goes back."""
     forward, backward = ("lt", "gt") if descending else ("gt", "lt")
     ahead = f"{'-' if descending else ''}{key}"
@@ -101,13 +105,19 @@ def keyset_page(rows: QuerySet[Any], *, key: str, size: int, before: int | None,
     found = list(rows.order_by(ahead)[: size + 1])
     more, found = len(found) > size, found[:size]
     return Page(
-        found, newer=str(getattr(found[0], key)) if found and after is not None else "",
+        found,
+        newer=str(getattr(found[0], key)) if found and after is not None else "",
         older=str(getattr(found[-1], key)) if more else "",
-    )  # fmt: skip
+    )
 
 
 def archive_page(
-    workspace: Workspace, wanted: ArchiveFilter, *, size: int = 25, before: int | None = None, after: int | None = None
+    workspace: Workspace,
+    wanted: ArchiveFilter,
+    *,
+    size: int = 25,
+    before: int | None = None,
+    after: int | None = None,
 ) -> Page:
     """Finished runs, newest first, with their tallies. A fixed number of queries, no OFFSET."""
     runs = archived(workspace, wanted).prefetch_related("tallies")
@@ -122,13 +132,15 @@ def cells_of(run_ids: Sequence[int]) -> dict[int, dict[int, Cell]]:
     """Grid cells by run and index, one query; plain tuples, since a board has thousands."""
     found: dict[int, dict[int, Cell]] = {run_id: {} for run_id in run_ids}
     rows = GridCell.objects.filter(run_id__in=run_ids)
-    for run_id, cell, done, passed, errored in rows.values_list("run_id", "cell", "done", "passed", "errored"):
+    for run_id, cell, done, passed, errored in rows.values_list(
+        "run_id", "cell", "done", "passed", "errored"
+    ):
         found[run_id][cell] = (done, passed, errored)
     return found
 
 
 def grid_states(run: Run, cells: Mapping[int, Cell], leased: Iterable[int]) -> str:
-    """One state a cell: `x` has errors, `r` in flight, `.` waiting, `0`–`4` quarters correct, in that precedence."""
+    """One state a cell, by precedence: `x` has errors, `r` in flight, `.` waiting, `0`–`4` quarters right."""
     size = cell_size(run.total)
     flying = {(seq - 1) // size for seq in leased}
     states = []
@@ -196,7 +208,9 @@ def assets_of(item_ids: Sequence[int]) -> dict[int, list[ItemAsset]]:
     """Images by item, in order; one query, none without items."""
     found: dict[int, list[ItemAsset]] = {}
     if item_ids:
-        for link in ItemAsset.objects.filter(item_id__in=item_ids).select_related("asset").order_by("position"):
+        for link in (
+            ItemAsset.objects.filter(item_id__in=item_ids).select_related("asset").order_by("position")
+        ):
             found.setdefault(link.item_id, []).append(link)
     return found
 
@@ -211,13 +225,20 @@ def _card(
     tallies = list(run.tallies.all())
     names = run.scorer_names
     return Card(
-        run=run, estimate=primary_estimate(run, tallies), grid=grid,
-        cell_size=cell_size(run.total), in_flight=in_flight,
+        run=run,
+        estimate=primary_estimate(run, tallies),
+        grid=grid,
+        cell_size=cell_size(run.total),
+        in_flight=in_flight,
         correct=sum(tally.passed for tally in tallies if names and tally.scorer == names[0]),
-        elapsed_s=elapsed_s(run), left_s=seconds_left(run),
-        glimpse=None, failures=failures,
-        ahead=sum(1 for other in runs if other.status == RunStatus.RUNNING) if run.status == RunStatus.PENDING else 0,
-    )  # fmt: skip
+        elapsed_s=elapsed_s(run),
+        left_s=seconds_left(run),
+        glimpse=None,
+        failures=failures,
+        ahead=sum(1 for other in runs if other.status == RunStatus.RUNNING)
+        if run.status == RunStatus.PENDING
+        else 0,
+    )
 
 
 def seconds_left(run: Run) -> float | None:
@@ -265,7 +286,11 @@ def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
     if wanted.section is not None:
         trials = trials.filter(section=wanted.section)
     if wanted.q:
-        text = Q(item__prompt__icontains=wanted.q) | Q(response__icontains=wanted.q) | Q(answer__icontains=wanted.q)
+        text = (
+            Q(item__prompt__icontains=wanted.q)
+            | Q(response__icontains=wanted.q)
+            | Q(answer__icontains=wanted.q)
+        )
         trials = trials.filter(text | Q(item__external_id=wanted.q))
     return trials
 
@@ -282,7 +307,7 @@ def trial_page(
 
 
 def trial_count(run: Run, wanted: TrialFilter) -> int | None:
-    """How many trials match; from the counters where they know, by index where they don't, None for text search."""
+    """How many trials match, from the counters or else by index; None for text search."""
     if wanted.q:
         return None
     if wanted.section is None and wanted.verdict in ("", "errored", "canceled"):

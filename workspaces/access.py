@@ -14,14 +14,15 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from workspaces.models import ApiToken, Membership, Role, User, Workspace
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 V = TypeVar("V", bound=Callable[..., Any])
 
 
@@ -141,12 +142,12 @@ def login_first(view: View) -> View:
     redirecting = login_required(view)
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         htmx = getattr(request, "htmx", False)
         if htmx and not request.user.is_authenticated:
             back = cast(Any, htmx).current_url_abs_path or reverse("home")
             login = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
-            return cast(HttpResponse, HttpResponseClientRedirect(login))
+            return cast(HttpResponseBase, HttpResponseClientRedirect(login))
         return redirecting(request, *args, **kwargs)
 
     return guarded
@@ -157,7 +158,7 @@ def requires(role: Role = Role.VIEWER) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
             access = access_for(request.user, slug, role)
             cast(Any, request).access = access
             remember(request, access.workspace)

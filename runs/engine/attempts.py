@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from judges.scorers import Subject, Verdict
-from judges.templating import DEFAULT_TEMPLATE, TemplateFailed, render
+from judges.templating import TemplateProblem, prompt_messages
 from registry.client import CallFailed, ChatRequest, Client, Completion
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
@@ -14,8 +14,10 @@ BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
-    "unauthorized": "{provider} refused the key ({detail}). Enter a valid key for it in the admin, then resume.",
-    "not_found": "{provider} does not serve {model} at this address ({detail}). Correct it in the admin, then resume.",
+    "unauthorized": "{provider} refused the key ({detail}). "
+    "Enter a valid key for it in the admin, then resume.",
+    "not_found": "{provider} does not serve {model} at this address ({detail}). "
+    "Correct it in the admin, then resume.",
     "blocked": "{provider} is at an address that this installation does not call ({detail}). "
     "An operator may allow it in EVALPORTAL_OUTBOUND_ALLOW, then resume.",
     "certificate": "The certificate of {provider} is not trusted ({detail}). Correct it, then resume.",
@@ -23,25 +25,32 @@ STOPS_RUN = {
 
 
 def messages_for(plan: Plan, work: Work) -> list[dict[str, Any]]:
-    """The chat that is sent. A chat item under the default template goes as it is. Raises TemplateFailed."""
-    if work.messages and plan.template.strip() == DEFAULT_TEMPLATE:
-        messages = [dict(message) for message in work.messages]
-    else:
-        messages = [{"role": "user", "content": render(plan.template, template_context(work))}]
+    """The chat that is sent. A chat item under the default template goes as it is. Raises TemplateProblem."""
+    messages = prompt_messages(plan.template, template_context(work), work.messages)
     if work.images:
-        last = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=len(messages) - 1)
-        parts = [{"type": "image", "media_type": media_type, "data": data} for media_type, data in work.images]
+        messages = [dict(message) for message in messages]
+        last = max(
+            (i for i, message in enumerate(messages) if message["role"] == "user"), default=len(messages) - 1
+        )
+        parts = [
+            {"type": "image", "media_type": media_type, "data": data} for media_type, data in work.images
+        ]
         text = messages[last]["content"]
-        messages[last]["content"] = [{"type": "text", "text": text}, *parts] if isinstance(text, str) else [*text, *parts]
+        messages[last]["content"] = (
+            [{"type": "text", "text": text}, *parts] if isinstance(text, str) else [*text, *parts]
+        )
     return messages
 
 
 def template_context(work: Work) -> Mapping[str, Any]:
     """What a prompt template sees of an item: never its references."""
     return {
-        "input": work.prompt, "choices": list(work.choices), "section": work.trial.section,
-        "id": work.external_id, "metadata": work.metadata,
-    }  # fmt: skip
+        "input": work.prompt,
+        "choices": list(work.choices),
+        "section": work.trial.section,
+        "id": work.external_id,
+        "metadata": work.metadata,
+    }
 
 
 async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
@@ -50,9 +59,13 @@ async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str
         return recorded_outcome(plan, work)
     try:
         messages = messages_for(plan, work)
-    except TemplateFailed as error:
+    except TemplateProblem as error:
         return Outcome(
-            work.trial, "errored", "template", error_kind="template", error=f"The prompt template failed: {error}"
+            work.trial,
+            "errored",
+            "template",
+            error_kind="template",
+            error=f"The prompt template failed: {error}",
         )
     request = ChatRequest(plan.model, messages, dict(plan.params), stream=plan.streams)
     try:
@@ -68,23 +81,36 @@ async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str
 
 def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
     return Outcome(
-        work.trial, "done", response=completion.text, finish_reason=completion.finish_reason,
-        latency_ms=completion.latency_ms, first_token_ms=completion.first_token_ms,
-        input_tokens=completion.input_tokens, output_tokens=completion.output_tokens,
-        cost=plan.cost(completion.input_tokens, completion.output_tokens), status_code=completion.status_code,
+        work.trial,
+        "done",
+        response=completion.text,
+        finish_reason=completion.finish_reason,
+        latency_ms=completion.latency_ms,
+        first_token_ms=completion.first_token_ms,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
+        cost=plan.cost(completion.input_tokens, completion.output_tokens),
+        status_code=completion.status_code,
         verdicts=verdicts(plan, work, completion.text),
-    )  # fmt: skip
+    )
 
 
 def recorded_outcome(plan: Plan, work: Work) -> Outcome:
     """A recorded response is scored as it stands; an item without one has nothing to score."""
     if work.recorded is None:
         return Outcome(
-            work.trial, "errored", error_kind="not_recorded", counts=False,
+            work.trial,
+            "errored",
+            error_kind="not_recorded",
+            counts=False,
             error=f"The dataset has no recorded response of {plan.model} for this item.",
-        )  # fmt: skip
+        )
     return Outcome(
-        work.trial, "done", response=work.recorded, finish_reason="recorded", verdicts=verdicts(plan, work, work.recorded)
+        work.trial,
+        "done",
+        response=work.recorded,
+        finish_reason="recorded",
+        verdicts=verdicts(plan, work, work.recorded),
     )
 
 
@@ -99,11 +125,18 @@ def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
     failures = work.trial.failures + counts
     again = failed.retriable and failures < plan.max_failures
     return Outcome(
-        work.trial, "waiting" if again else "errored", failed.kind, counts=counts, error_kind=failed.kind,
-        error=failed.message, delay_ms=_delay_ms(failed, failures) if again else 0, status_code=failed.status_code,
-        retry_after_ms=failed.retry_after_ms, latency_ms=None,
+        work.trial,
+        "waiting" if again else "errored",
+        failed.kind,
+        counts=counts,
+        error_kind=failed.kind,
+        error=failed.message,
+        delay_ms=_delay_ms(failed, failures) if again else 0,
+        status_code=failed.status_code,
+        retry_after_ms=failed.retry_after_ms,
+        latency_ms=None,
         attempt_error="\n".join(text for text in (failed.message, failed.body_start) if text),
-    )  # fmt: skip
+    )
 
 
 def _delay_ms(failed: CallFailed, failures: int) -> int:

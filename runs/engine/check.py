@@ -17,12 +17,19 @@ def check_run(run_id: int) -> dict[str, tuple[Any, Any]]:
 def _run_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
     done = Q(state=TrialState.DONE)
     counted = Trial.objects.filter(run=run).aggregate(
-        total=Count("id"), done=Count("id", filter=done), errored=Count("id", filter=Q(state=TrialState.ERRORED)),
+        total=Count("id"),
+        done=Count("id", filter=done),
+        errored=Count("id", filter=Q(state=TrialState.ERRORED)),
         canceled=Count("id", filter=Q(state=TrialState.CANCELED)),
         retried=Count("id", filter=done & Q(attempt_count__gt=1)),
-        input_tokens=Sum("input_tokens", filter=done, default=0), output_tokens=Sum("output_tokens", filter=done, default=0),
-    )  # fmt: skip
-    answered = sum(1 for text in Trial.objects.filter(done, run=run).values_list("response", flat=True).iterator() if text.strip())
+        input_tokens=Sum("input_tokens", filter=done, default=0),
+        output_tokens=Sum("output_tokens", filter=done, default=0),
+    )
+    answered = sum(
+        1
+        for text in Trial.objects.filter(done, run=run).values_list("response", flat=True).iterator()
+        if text.strip()
+    )
     return {name: (getattr(run, name), value) for name, value in {**counted, "answered": answered}.items()}
 
 
@@ -31,11 +38,19 @@ def _tally_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
         (row["scorer"], row["section"]): (row["scored"], row["passed"], row["unscored"])
         for row in Tally.objects.filter(run=run).values("scorer", "section", "scored", "passed", "unscored")
     }
-    rows = Score.objects.filter(run=run).values("scorer", part=F("trial__section")).annotate(
-        scored=Count("id", filter=Q(value__isnull=False)), right=Count("id", filter=Q(passed=True)),
-        unscored=Count("id", filter=Q(value=None)),
-    )  # fmt: skip
-    counted = {(row["scorer"], row["part"]): (row["scored"], row["right"], row["unscored"]) for row in rows.order_by()}
+    rows = (
+        Score.objects.filter(run=run)
+        .values("scorer", part=F("trial__section"))
+        .annotate(
+            scored=Count("id", filter=Q(value__isnull=False)),
+            right=Count("id", filter=Q(passed=True)),
+            unscored=Count("id", filter=Q(value=None)),
+        )
+    )
+    counted = {
+        (row["scorer"], row["part"]): (row["scored"], row["right"], row["unscored"])
+        for row in rows.order_by()
+    }
     return {f"tally {key}": (kept.get(key), counted.get(key)) for key in {**kept, **counted}}
 
 

@@ -1,4 +1,4 @@
-"""The database's clock in milliseconds since the epoch, as an SQL expression: leases compare with no other."""
+"""The database's clock in milliseconds since the epoch, as SQL: leases compare with no other."""
 
 from django.db import connection
 

@@ -22,7 +22,9 @@ class DatabaseThread:
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """The function must be safe to repeat: it is, when the server went away in the middle."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._patiently, function, args)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._patiently, function, args
+        )
 
     @staticmethod
     def _patiently(function: Callable[..., T], args: tuple[object, ...]) -> T:

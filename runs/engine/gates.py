@@ -1,4 +1,4 @@
-"""How many calls a provider gets at once: a limit that halves on 429 and grows back, a pause on Retry-After, a pace."""
+"""How many calls a provider gets at once: a limit that halves on 429 and grows back, pauses, and a pace."""
 
 import asyncio
 import time
@@ -59,7 +59,7 @@ class Gate:
 
     async def _wait_for_start(self) -> None:
         """Until the provider's pause is over and its pace allows another request."""
-        while (now := time.monotonic()) < self.closed_until:
+        while (now := time.monotonic()) < self.closed_until:  # noqa: ASYNC110 (it may be prolonged)
             await asyncio.sleep(self.closed_until - now)
         if self.pace_s:
             start = max(now, self._next_start)

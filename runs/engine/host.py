@@ -93,6 +93,8 @@ class Host:
 
     def stop(self) -> None:
         """Aborts calls, gives leases back, closes connections; within seconds."""
+        if self.stopping:
+            return
         self.stopping = True
         with contextlib.suppress(Exception):
             self.call(self._shut()).result(timeout=STOP_WITHIN_S)
@@ -153,7 +155,10 @@ def progress_of(run_id: int) -> Progress:
     names = run.scorer_names
     tallies = list(Tally.objects.filter(run=run, scorer=names[0])) if names else []
     return Progress(
-        run.total, run.done + run.errored, sum(tally.passed for tally in tallies), sum(tally.scored for tally in tallies)
+        run.total,
+        run.done + run.errored,
+        sum(tally.passed for tally in tallies),
+        sum(tally.scored for tally in tallies),
     )
 
 

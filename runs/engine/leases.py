@@ -43,10 +43,12 @@ def take_run(run_id: int, owner: str) -> bool:
         taken = Run.objects.filter(
             pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now
         ).update(
-            status=RunStatus.RUNNING, status_reason="", pump_until_ms=now + LEASE_MS,
+            status=RunStatus.RUNNING,
+            status_reason="",
+            pump_until_ms=now + LEASE_MS,
             started_at=Case(When(started_at=None, then=Now()), default=F("started_at")),
             sequence=F("sequence") + 1,
-        )  # fmt: skip
+        )
     return bool(taken)
 
 
@@ -56,7 +58,7 @@ def leave_run(run_id: int) -> None:
 
 
 def claim(run_id: int, owner: str, count: int, calls: bool) -> list[Claimed]:
-    """Leases up to `count` trials, due retries first, and puts their attempts on record when they will call out."""
+    """Leases up to `count` trials, due retries first; attempts go on record when they will call out."""
     with transaction.atomic():
         if not Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).exists():
             return []
@@ -100,10 +102,12 @@ def _open_attempts(run_id: int, claimed: Sequence[Claimed]) -> None:
 
 
 def renew(run_id: int, owner: str) -> str:
-    """Prolongs this worker's leases and its hold on the run; returns the run's status, empty when it is gone."""
+    """Prolongs this worker's leases and its hold on the run; returns the run's status, empty if gone."""
     now = now_ms()
     with transaction.atomic():
-        Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner).update(lease_until_ms=now + LEASE_MS)
+        Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner).update(
+            lease_until_ms=now + LEASE_MS
+        )
         Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).update(pump_until_ms=now + LEASE_MS)
     return Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or ""
 
@@ -143,7 +147,9 @@ def next_due_ms(run_id: int) -> int | None:
 
 def others_want_a_pump(run_id: int) -> bool:
     """Whether another run waits for a worker, so that this one should yield."""
-    waiting = Run.objects.filter(status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now_ms())
+    waiting = Run.objects.filter(
+        status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now_ms()
+    )
     return waiting.exclude(pk=run_id).exists()
 
 
@@ -166,25 +172,32 @@ def _recover(run_id: int, now: int) -> None:
         expired = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, lease_until_ms__lt=now)
         lost = list(expired.select_for_update(skip_locked=True).values_list("pk", "seq", "crashes"))
         Attempt.objects.filter(trial__in=[pk for pk, _, _ in lost], outcome="open").update(
-            outcome="lost", finished_at=timezone.now(), error="Its worker was lost; the call may have been paid for."
+            outcome="lost",
+            finished_at=timezone.now(),
+            error="Its worker was lost; the call may have been paid for.",
         )
         poison = [seq for _, seq, crashes in lost if crashes + 1 >= MAX_CRASHES]
         Trial.objects.filter(pk__in=[pk for pk, _, _ in lost]).update(
-            crashes=F("crashes") + 1, owner="", fence=F("fence") + 1, finished_at=Case(
-                When(crashes__gte=MAX_CRASHES - 1, then=Now()), default=None),
+            crashes=F("crashes") + 1,
+            owner="",
+            fence=F("fence") + 1,
+            finished_at=Case(When(crashes__gte=MAX_CRASHES - 1, then=Now()), default=None),
             error=Case(When(crashes__gte=MAX_CRASHES - 1, then=Value(POISON)), default=Value("")),
             error_kind=Case(When(crashes__gte=MAX_CRASHES - 1, then=Value("poison")), default=Value("")),
             state=Case(
-                When(crashes__gte=MAX_CRASHES - 1, then=Value("errored")), default=Value("pending"),
+                When(crashes__gte=MAX_CRASHES - 1, then=Value("errored")),
+                default=Value("pending"),
                 output_field=CharField(),
             ),
-        )  # fmt: skip
+        )
         _count_poison(run, poison)
         if lost:
             LogLine.objects.create(
-                run_id=run_id, at=timezone.now(), level="warn",
+                run_id=run_id,
+                at=timezone.now(),
+                level="warn",
                 text=f"a worker was lost; {len(lost)} items in flight go back to the queue",
-            )  # fmt: skip
+            )
 
 
 def _count_poison(run: Run, seqs: Sequence[int]) -> None:
@@ -206,13 +219,16 @@ def finish(run_id: int) -> bool:
     with transaction.atomic():
         ended = Run.objects.filter(~Exists(alive), pk=run_id, status=RunStatus.RUNNING).update(
             status=Case(
-                When(Q(done=0) & Q(total__gt=0), then=Value(RunStatus.FAILED)), default=Value(RunStatus.COMPLETED)
+                When(Q(done=0) & Q(total__gt=0), then=Value(RunStatus.FAILED)),
+                default=Value(RunStatus.COMPLETED),
             ),
             status_reason=Case(
                 When(Q(done=0) & Q(total__gt=0), then=Value("No item could be answered.")), default=Value("")
             ),
-            finished_at=Now(), pump_until_ms=0, sequence=F("sequence") + 1,
-        )  # fmt: skip
+            finished_at=Now(),
+            pump_until_ms=0,
+            sequence=F("sequence") + 1,
+        )
     return bool(ended)
 
 

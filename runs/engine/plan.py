@@ -44,7 +44,7 @@ class Plan:
     total: int
     template: str
     params: Mapping[str, Any]
-    scorers: Sequence[tuple[str, Scorer]]
+    scorers: Sequence[tuple[str, Scorer[Any]]]
     concurrency: int
     max_failures: int
     model: str
@@ -64,7 +64,12 @@ class Plan:
 
     def cost(self, input_tokens: int | None, output_tokens: int | None) -> Decimal | None:
         """Dollars; None where a price or the usage is unknown."""
-        if self.input_price is None or self.output_price is None or input_tokens is None or output_tokens is None:
+        if (
+            self.input_price is None
+            or self.output_price is None
+            or input_tokens is None
+            or output_tokens is None
+        ):
             return None
         return (input_tokens * self.input_price + output_tokens * self.output_price) / 1_000_000
 
@@ -79,30 +84,42 @@ def load_plan(run_id: int) -> Plan:
     if fresh and (model is None or provider is None):
         raise CannotRun("The model is no longer registered. Register it again and run this again with it.")
     if fresh and model and provider and not (model.is_active and provider.is_active):
-        raise CannotRun(f"{model.title} or its provider is switched off. Activate it in the admin, then resume.")
+        raise CannotRun(
+            f"{model.title} or its provider is switched off. Activate it in the admin, then resume."
+        )
     try:
         endpoint = Endpoint.of(provider) if fresh and provider else None
     except UndecryptableSecret as error:
         raise CannotRun(f"The key of {provider} cannot be read: {error}. Then resume.") from error
     prices = [Decimal(frozen[name]) if frozen.get(name) else None for name in ("input_price", "output_price")]
     return Plan(
-        run_id=run_id, workspace_id=run.workspace_id, total=run.total, template=config["template"],
+        run_id=run_id,
+        workspace_id=run.workspace_id,
+        total=run.total,
+        template=config["template"],
         params=_flat(config["params"]),
         scorers=[(each["name"], build_scorer(each["key"], each["options"])) for each in config["scorers"]],
-        concurrency=config["concurrency"], max_failures=config["max_failures"], model=frozen["name"],
-        endpoint=endpoint, provider=provider.name if provider else "",
+        concurrency=config["concurrency"],
+        max_failures=config["max_failures"],
+        model=frozen["name"],
+        endpoint=endpoint,
+        provider=provider.name if provider else "",
         provider_limit=provider.concurrency if provider else 0,
         requests_per_minute=provider.requests_per_minute if provider else None,
         streams=Capability.STREAMING in frozen["capabilities"],
         sees_images=Capability.VISION in frozen["capabilities"],
         recorded_names=[name for name in (frozen["name"], frozen["alias"]) if name],
-        input_price=prices[0], output_price=prices[1],
-    )  # fmt: skip
+        input_price=prices[0],
+        output_price=prices[1],
+    )
 
 
 def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
     """`extra_body` joins the request body, as in OpenAI's own client."""
-    return {**{key: value for key, value in params.items() if key != "extra_body"}, **params.get("extra_body", {})}
+    return {
+        **{key: value for key, value in params.items() if key != "extra_body"},
+        **params.get("extra_body", {}),
+    }
 
 
 def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
@@ -119,10 +136,16 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
 def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[tuple[str, str]]) -> Work:
     recorded = row.get("responses") or {}
     return Work(
-        trial=trial, prompt=row["prompt"], messages=row["messages"], choices=row["choices"],
-        references=row["references"], external_id=row["external_id"], metadata=row["metadata"],
-        recorded=next((recorded[name] for name in plan.recorded_names if name in recorded), None), images=images,
-    )  # fmt: skip
+        trial=trial,
+        prompt=row["prompt"],
+        messages=row["messages"],
+        choices=row["choices"],
+        references=row["references"],
+        external_id=row["external_id"],
+        metadata=row["metadata"],
+        recorded=next((recorded[name] for name in plan.recorded_names if name in recorded), None),
+        images=images,
+    )
 
 
 def _images(item_ids: set[int]) -> dict[int, list[tuple[str, str]]]:

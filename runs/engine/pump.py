@@ -167,7 +167,9 @@ class Pump:
         plan = self.plan
         if plan.endpoint is None:
             return await attempt(plan, work, self.shared.client, None)
-        gate = self.shared.gates.gate(plan.endpoint.provider_id or 0, plan.provider_limit, plan.requests_per_minute)
+        gate = self.shared.gates.gate(
+            plan.endpoint.provider_id or 0, plan.provider_limit, plan.requests_per_minute
+        )
         async with gate:
             outcome = await attempt(plan, work, self.shared.client, self._shown(work))
         if outcome.attempt_outcome == "rate_limited":
@@ -265,7 +267,13 @@ class Pump:
         for trial in self.in_hand.values():
             if trial.id not in known:
                 self.outcomes.append(
-                    Outcome(trial, "pending", "aborted", counts=False, attempt_error="Stopped while it was in flight.")
+                    Outcome(
+                        trial,
+                        "pending",
+                        "aborted",
+                        counts=False,
+                        attempt_error="Stopped while it was in flight.",
+                    )
                 )
         while self.outcomes:
             await self._record()

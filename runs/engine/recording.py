@@ -1,4 +1,4 @@
-"""Writing a batch of outcomes: trials behind their fence, attempts, scores, counters and log, in one transaction."""
+"""Writing a batch of outcomes: trials behind their fence, attempts, scores, counters, log; one transaction."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,20 +16,45 @@ from runs.engine.rowset import encode, rowset
 from runs.models import LogLine, Run, cell_size
 
 TRIAL_COLUMNS = {
-    "trial": "bigint", "fence": "int", "state": "text", "delay_ms": "bigint", "failures": "int", "response": "text",
-    "finish_reason": "text", "error_kind": "text", "error": "text", "passed": "boolean", "answer": "text",
-    "latency_ms": "int", "first_token_ms": "int", "input_tokens": "int", "output_tokens": "int", "cost": "numeric",
+    "trial": "bigint",
+    "fence": "int",
+    "state": "text",
+    "delay_ms": "bigint",
+    "failures": "int",
+    "response": "text",
+    "finish_reason": "text",
+    "error_kind": "text",
+    "error": "text",
+    "passed": "boolean",
+    "answer": "text",
+    "latency_ms": "int",
+    "first_token_ms": "int",
+    "input_tokens": "int",
+    "output_tokens": "int",
+    "cost": "numeric",
     "finished_at": "timestamptz",
-}  # fmt: skip
+}
 ATTEMPT_COLUMNS = {
-    "trial": "bigint", "number": "int", "outcome": "text", "status_code": "int", "error": "text",
-    "retry_after_ms": "int", "latency_ms": "int", "input_tokens": "int", "output_tokens": "int",
+    "trial": "bigint",
+    "number": "int",
+    "outcome": "text",
+    "status_code": "int",
+    "error": "text",
+    "retry_after_ms": "int",
+    "latency_ms": "int",
+    "input_tokens": "int",
+    "output_tokens": "int",
     "finished_at": "timestamptz",
-}  # fmt: skip
+}
 SCORE_COLUMNS = {
-    "trial": "bigint", "scorer": "text", "value": "double precision", "passed": "boolean", "answer": "text",
-    "explanation": "text", "unscored_reason": "text",
-}  # fmt: skip
+    "trial": "bigint",
+    "scorer": "text",
+    "value": "double precision",
+    "passed": "boolean",
+    "answer": "text",
+    "explanation": "text",
+    "unscored_reason": "text",
+}
 MAX_LOGGED_FAILURES = 40
 
 
@@ -46,7 +71,9 @@ class Recorded:
     total: int
 
 
-def record(run_id: int, outcomes: Sequence[Outcome], calls: bool, lines: Sequence[tuple[str, str]] = ()) -> Recorded:
+def record(
+    run_id: int, outcomes: Sequence[Outcome], calls: bool, lines: Sequence[tuple[str, str]] = ()
+) -> Recorded:
     """Writes what still holds its fence and counts it; the rest is dropped and logged. Safe to repeat."""
     now = timezone.now()
     with transaction.atomic():
@@ -69,16 +96,29 @@ def _stamp(moment: datetime | None) -> str | None:
 def _update_trials(outcomes: Sequence[Outcome], now: datetime) -> set[int]:
     rows = [
         {
-            "trial": it.trial.id, "fence": it.trial.fence, "state": it.state, "delay_ms": it.delay_ms,
+            "trial": it.trial.id,
+            "fence": it.trial.fence,
+            "state": it.state,
+            "delay_ms": it.delay_ms,
             "failures": it.trial.failures + (it.state in ("waiting", "errored") and it.counts),
-            "response": it.response, "finish_reason": it.finish_reason[:40], "error_kind": it.error_kind,
-            "error": it.error, "passed": it.passed, "answer": it.verdicts[0][1].answer if it.verdicts else "",
-            "latency_ms": it.latency_ms, "first_token_ms": it.first_token_ms, "input_tokens": it.input_tokens,
-            "output_tokens": it.output_tokens, "cost": it.cost, "finished_at": _stamp(now if it.terminal else None),
+            "response": it.response,
+            "finish_reason": it.finish_reason[:40],
+            "error_kind": it.error_kind,
+            "error": it.error,
+            "passed": it.passed,
+            "answer": it.verdicts[0][1].answer if it.verdicts else "",
+            "latency_ms": it.latency_ms,
+            "first_token_ms": it.first_token_ms,
+            "input_tokens": it.input_tokens,
+            "output_tokens": it.output_tokens,
+            "cost": it.cost,
+            "finished_at": _stamp(now if it.terminal else None),
         }
         for it in outcomes
-    ]  # fmt: skip
-    copied = ", ".join(f"{name} = v.{name}" for name in TRIAL_COLUMNS if name not in ("trial", "fence", "delay_ms"))
+    ]
+    copied = ", ".join(
+        f"{name} = v.{name}" for name in TRIAL_COLUMNS if name not in ("trial", "fence", "delay_ms")
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -97,13 +137,19 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Also of trials that lost their lease: the call was made, so what came of it is on record."""
     rows = [
         {
-            "trial": it.trial.id, "number": it.trial.attempt, "outcome": it.attempt_outcome,
-            "status_code": it.status_code, "error": it.attempt_error, "retry_after_ms": it.retry_after_ms,
-            "latency_ms": it.latency_ms, "input_tokens": it.input_tokens, "output_tokens": it.output_tokens,
+            "trial": it.trial.id,
+            "number": it.trial.attempt,
+            "outcome": it.attempt_outcome,
+            "status_code": it.status_code,
+            "error": it.attempt_error,
+            "retry_after_ms": it.retry_after_ms,
+            "latency_ms": it.latency_ms,
+            "input_tokens": it.input_tokens,
+            "output_tokens": it.output_tokens,
             "finished_at": _stamp(now),
         }
         for it in outcomes
-    ]  # fmt: skip
+    ]
     copied = ", ".join(f"{name} = v.{name}" for name in ATTEMPT_COLUMNS if name not in ("trial", "number"))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -118,17 +164,24 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
 def _insert_scores(run_id: int, kept: Iterable[Outcome]) -> None:
     rows = [
         {
-            "trial": it.trial.id, "scorer": name, "value": verdict.value, "passed": verdict.passed,
-            "answer": verdict.answer, "explanation": verdict.explanation, "unscored_reason": verdict.unscored_reason,
+            "trial": it.trial.id,
+            "scorer": name,
+            "value": verdict.value,
+            "passed": verdict.passed,
+            "answer": verdict.answer,
+            "explanation": verdict.explanation,
+            "unscored_reason": verdict.unscored_reason,
         }
         for it in kept
         for name, verdict in it.verdicts
-    ]  # fmt: skip
+    ]
     if not rows:
         return
     columns = ", ".join(name for name in SCORE_COLUMNS if name != "trial")
     picked = ", ".join(f"v.{name}" for name in SCORE_COLUMNS if name != "trial")
-    updates = ", ".join(f"{name} = excluded.{name}" for name in SCORE_COLUMNS if name not in ("trial", "scorer"))
+    updates = ", ".join(
+        f"{name} = excluded.{name}" for name in SCORE_COLUMNS if name not in ("trial", "scorer")
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -154,11 +207,17 @@ def _count(run_id: int, kept: Sequence[Outcome]) -> tuple[str, int, int, int, in
             WHERE id = %s RETURNING status, sequence, done, errored, total
             """,
             [
-                len(done), sum(it.state == "errored" for it in kept), sum(it.answered for it in done),
-                sum(it.trial.attempt > 1 for it in done), sum(it.input_tokens or 0 for it in kept),
-                sum(it.output_tokens or 0 for it in kept), bool(costs), str(sum(costs, Decimal(0))), run_id,
+                len(done),
+                sum(it.state == "errored" for it in kept),
+                sum(it.answered for it in done),
+                sum(it.trial.attempt > 1 for it in done),
+                sum(it.input_tokens or 0 for it in kept),
+                sum(it.output_tokens or 0 for it in kept),
+                bool(costs),
+                str(sum(costs, Decimal(0))),
+                run_id,
             ],
-        )  # fmt: skip
+        )
         row = cursor.fetchone()
     if row is None:
         return "", 0, 0, 0, 0
@@ -168,14 +227,18 @@ def _count(run_id: int, kept: Sequence[Outcome]) -> tuple[str, int, int, int, in
 
 
 def _count_cells(run_id: int, kept: Sequence[Outcome], total: int) -> None:
-    size, sums = cell_size(total), defaultdict(lambda: [0, 0, 0])
+    size = cell_size(total)
+    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
     for it in kept:
         if it.terminal:
             cell = sums[(it.trial.seq - 1) // size]
             cell[0] += it.state == "done"
             cell[1] += it.passed is True
             cell[2] += it.state == "errored"
-    rows = [{"cell": cell, "done": done, "passed": passed, "errored": bad} for cell, (done, passed, bad) in sums.items()]
+    rows = [
+        {"cell": cell, "done": done, "passed": passed, "errored": bad}
+        for cell, (done, passed, bad) in sums.items()
+    ]
     _add(run_id, "runs_gridcell", {"cell": "int"}, {"done": "int", "passed": "int", "errored": "int"}, rows)
 
 
@@ -200,18 +263,21 @@ def _count_tallies(run_id: int, done: Sequence[Outcome]) -> None:
     _add(run_id, "runs_tally", {"scorer": "text", "section": "text"}, kinds, rows)
 
 
-def _add(run_id: int, table: str, keys: dict[str, str], sums: dict[str, str], rows: Sequence[dict[str, Any]]) -> None:
-    """Adds to counter rows, creating those that are missing. In order, so that two workers cannot deadlock."""
+def _add(
+    run_id: int, table: str, keys: dict[str, str], sums: dict[str, str], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Adds to counter rows, creating missing ones; in order, so that two workers cannot deadlock."""
     if not rows:
         return
     names = [*keys, *sums]
+    picked = ", ".join(f"v.{name}" for name in names)
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in keys))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             INSERT INTO {table} (run_id, {", ".join(names)})
-            SELECT {int(run_id)}, {", ".join(f"v.{name}" for name in names)} FROM {rowset({**keys, **sums})} WHERE true
+            SELECT {int(run_id)}, {picked} FROM {rowset({**keys, **sums})} WHERE true
             ON CONFLICT (run_id, {", ".join(keys)}) DO UPDATE SET {added}
             """,  # noqa: S608 (constants only)
             [encode(ordered)],
@@ -224,12 +290,21 @@ def _log(
     failed = [it for it in kept if it.attempt_outcome not in ("ok", "aborted")]
     texts = [_failure_line(it) for it in failed[:MAX_LOGGED_FAILURES]]
     if len(failed) > MAX_LOGGED_FAILURES:
-        texts.append(("warn", f"and {len(failed) - MAX_LOGGED_FAILURES} more failed attempts at the same moment"))
+        texts.append(
+            ("warn", f"and {len(failed) - MAX_LOGGED_FAILURES} more failed attempts at the same moment")
+        )
     if dropped:
-        texts.append(("warn", f"{dropped} late answers dropped: their items had been given to another worker or stopped"))
+        texts.append(
+            (
+                "warn",
+                f"{dropped} late answers dropped: their items had been given to another worker or stopped",
+            )
+        )
     texts += lines
     if texts and Run.objects.filter(pk=run_id).exists():
-        LogLine.objects.bulk_create(LogLine(run_id=run_id, at=now, level=level, text=text) for level, text in texts)
+        LogLine.objects.bulk_create(
+            LogLine(run_id=run_id, at=now, level=level, text=text) for level, text in texts
+        )
 
 
 def _failure_line(it: Outcome) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Latency figures of a run, computed by the worker now and then and kept on the run: pages never sort 100,000 rows."""
+"""Latency figures of a run, computed by its worker now and then and kept: pages never sort 100,000 rows."""
 
 from collections import defaultdict
 from typing import Any
@@ -12,7 +12,7 @@ def summarise(run_id: int) -> None:
     rows = Trial.objects.filter(run_id=run_id, state=TrialState.DONE, latency_ms__isnull=False)
     by_section: dict[str, list[int]] = defaultdict(list)
     for section, latency in rows.order_by().values_list("section", "latency_ms").iterator(chunk_size=5000):
-        by_section[section].append(latency)
+        by_section[section].append(int(latency or 0))
     every = sorted(latency for latencies in by_section.values() for latency in latencies)
     if every:
         sections = {name: _median(latencies) for name, latencies in by_section.items()}

@@ -1,4 +1,4 @@
-"""What people command: launch, pause, resume, cancel, retry, delete. Pages, admin, API and terminal call these."""
+"""What people command: launch, pause, resume, cancel, retry, delete: for pages, admin, API and terminal."""
 
 from runs.services.control import CannotDo, run_cancel, run_pause, run_resume, run_retry
 from runs.services.deletion import evaluation_delete, run_delete

@@ -31,12 +31,16 @@ def run_cancel(access: Access, run: Run) -> None:
     """Stops a run for good; finished items are kept, calls in flight are given up. Raises CannotDo."""
     with transaction.atomic():
         changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
-            status=RunStatus.CANCELED, status_reason=f"Canceled by {access.actor_label}.",
-            finished_at=timezone.now(), pump_until_ms=0,
-        )  # fmt: skip
+            status=RunStatus.CANCELED,
+            status_reason=f"Canceled by {access.actor_label}.",
+            finished_at=timezone.now(),
+            pump_until_ms=0,
+        )
         if not changed:
             raise CannotDo("Only a run that is pending, running or paused can be canceled.")
-        stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(state=TrialState.CANCELED, owner="")
+        stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(
+            state=TrialState.CANCELED, owner=""
+        )
         Run.objects.filter(pk=run.pk).update(canceled=F("canceled") + stopped, sequence=F("sequence") + 1)
         _say(run, f"canceled by {access.actor_label}, {stopped:,} items not done", level="warn")
         audit.record(access, "run.cancel", f"run {run.pk}", not_done=stopped)
@@ -47,7 +51,9 @@ def run_pause(access: Access, run: Run) -> None:
     """Takes no further items; those in flight are finished. Raises CannotDo."""
     with transaction.atomic():
         changed = Run.objects.filter(pk=run.pk, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).update(
-            status=RunStatus.PAUSED, status_reason=f"Paused by {access.actor_label}.", sequence=F("sequence") + 1
+            status=RunStatus.PAUSED,
+            status_reason=f"Paused by {access.actor_label}.",
+            sequence=F("sequence") + 1,
         )
         if not changed:
             raise CannotDo("Only a run that is pending or running can be paused.")
@@ -62,7 +68,9 @@ def run_resume(access: Access, run: Run) -> None:
         revived = Trial.objects.filter(run=run, state=TrialState.CANCELED).update(
             state=TrialState.PENDING, failures=0, crashes=0
         )
-        changed = _back_to_work(run, Q(status=RunStatus.PAUSED) | (Q(status=RunStatus.CANCELED) if revived else Q(pk=None)))
+        changed = _back_to_work(
+            run, Q(status=RunStatus.PAUSED) | (Q(status=RunStatus.CANCELED) if revived else Q(pk=None))
+        )
         if not changed:
             raise CannotDo("Only a paused run, or a canceled one with items left, can be resumed.")
         Run.objects.filter(pk=run.pk).update(canceled=F("canceled") - revived)
@@ -80,9 +88,14 @@ def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) 
             failed = failed.filter(pk__in=trial_ids)
         per_cell = _errored_per_cell(failed, run.total)
         count = failed.update(
-            state=TrialState.PENDING, failures=0, crashes=0, error="", error_kind="", finished_at=None,
+            state=TrialState.PENDING,
+            failures=0,
+            crashes=0,
+            error="",
+            error_kind="",
+            finished_at=None,
             not_before_ms=0,
-        )  # fmt: skip
+        )
         if not count:
             raise CannotDo("There are no failed items to retry.")
         for cell, errored in per_cell.items():
@@ -99,9 +112,12 @@ def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) 
 def _back_to_work(run: Run, condition: Q) -> int:
     """A finished or paused run waits for a worker again; a running one is left alone."""
     return Run.objects.filter(condition, pk=run.pk).update(
-        status=RunStatus.PENDING, status_reason="Waiting for a worker.", finished_at=None, pump_until_ms=0,
+        status=RunStatus.PENDING,
+        status_reason="Waiting for a worker.",
+        finished_at=None,
+        pump_until_ms=0,
         sequence=F("sequence") + 1,
-    )  # fmt: skip
+    )
 
 
 def _errored_per_cell(failed: QuerySet[Trial], total: int) -> dict[int, int]:

@@ -18,9 +18,13 @@ def run_delete(access: Access, run: Run) -> None:
     with transaction.atomic():
         _delete_rows(run)
         audit.record(
-            access, "run.delete", f"run {run.pk}: {run.alias}", dataset=run.config.get("dataset", {}), done=run.done,
+            access,
+            "run.delete",
+            f"run {run.pk}: {run.alias}",
+            dataset=run.config.get("dataset", {}),
+            done=run.done,
             total=run.total,
-        )  # fmt: skip
+        )
         Evaluation.objects.filter(pk=run.evaluation_id, runs__isnull=True).delete()
     live.notify(run)
 

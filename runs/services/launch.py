@@ -101,13 +101,26 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
     calls = per_run * len(targets) if wish.responses == "fresh" else 0
     cost, basis = _cost(version, targets, wish, per_run) if version and calls else (Decimal(0), "no calls")
-    worst = proportion(per_run // 2, per_run) if per_run else None
     return LaunchPlan(
-        version=version, targets=targets, trials_per_run=per_run, calls=calls, cost=cost, cost_basis=basis,
+        version=version,
+        targets=targets,
+        trials_per_run=per_run,
+        calls=calls,
+        cost=cost,
+        cost_basis=basis,
         duration_s=_duration(targets, wish, per_run) if calls else None,
-        half_width=(worst.high - worst.low) / 2 if worst else None,
-        concurrency=min((_concurrency(target, wish) for target in targets), default=0), problems=dict(problems),
-    )  # fmt: skip
+        half_width=_half_width(per_run),
+        concurrency=min((_concurrency(target, wish) for target in targets), default=0),
+        problems=dict(problems),
+    )
+
+
+def _half_width(n: int) -> float | None:
+    """Of a 95 % interval at its widest, when half of n are right."""
+    estimate = proportion(n // 2, n) if n else None
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return None
+    return (estimate.high - estimate.low) / 2
 
 
 def launch(access: Access, wish: Launch) -> Evaluation:
@@ -118,14 +131,21 @@ def launch(access: Access, wish: Launch) -> Evaluation:
     models = [target.model or model_by_name_only(access, target.name) for target in plan.targets]
     with transaction.atomic():
         evaluation = Evaluation.objects.create(
-            workspace=access.workspace, created_by=access.actor,
-            name=(wish.name or f"{plan.version.dataset.name}: {', '.join(target.title for target in plan.targets)}")[:200],
-        )  # fmt: skip
+            workspace=access.workspace,
+            created_by=access.actor,
+            name=(
+                wish.name
+                or f"{plan.version.dataset.name}: {', '.join(target.title for target in plan.targets)}"
+            )[:200],
+        )
         runs = [_create_run(access, evaluation, plan, wish, model) for model in models]
         audit.record(
-            access, "evaluation.launch", f"{evaluation.name} (#{evaluation.pk})", runs=[run.pk for run in runs],
+            access,
+            "evaluation.launch",
+            f"{evaluation.name} (#{evaluation.pk})",
+            runs=[run.pk for run in runs],
             trials=plan.trials_per_run * len(runs),
-        )  # fmt: skip
+        )
         for run in runs:
             pump.delay_on_commit(run.pk)
     return evaluation
@@ -152,12 +172,14 @@ def _targets(
         known = set(version.response_models) if version else set()
         unknown = [target.name for target in targets if target.name not in known]
         if version and unknown:
-            problems["recorded_names"].append(f"This version has no recorded responses of {', '.join(unknown)}.")
+            problems["recorded_names"].append(
+                f"This version has no recorded responses of {', '.join(unknown)}."
+            )
     elif wish.responses == "fresh":
         silent = [target.title for target in targets if target.model and not target.model.is_callable]
         if silent:
             problems["model_ids"].append(
-                f"Registered by name only, so it cannot be called: {', '.join(silent)}. Use recorded responses."
+                f"By name only, so it cannot be called: {', '.join(silent)}. Use recorded responses."
             )
     else:
         problems["responses"].append("Choose fresh or recorded.")
@@ -170,9 +192,11 @@ def _targets(
 
 def _check_numbers(wish: Launch, targets: Sequence[Target], problems: dict[str, list[str]]) -> None:
     bounds = {
-        "epochs": (wish.epochs, 1, MAX_EPOCHS), "max_failures": (wish.max_failures, 1, 20),
-        "concurrency": (wish.concurrency, 1, MAX_CONCURRENCY), "limit": (wish.limit, 1, MAX_TRIALS),
-    }  # fmt: skip
+        "epochs": (wish.epochs, 1, MAX_EPOCHS),
+        "max_failures": (wish.max_failures, 1, 20),
+        "concurrency": (wish.concurrency, 1, MAX_CONCURRENCY),
+        "limit": (wish.limit, 1, MAX_TRIALS),
+    }
     for name, (value, low, high) in bounds.items():
         if value is not None and not low <= value <= high:
             problems[name].append(f"From {low} to {high:,}.")
@@ -230,7 +254,7 @@ def _concurrency(target: Target, wish: Launch) -> int:
 def _cost(
     version: DatasetVersion, targets: Sequence[Target], wish: Launch, trials: int
 ) -> tuple[Decimal | None, str]:
-    """Input tokens are characters / 4; output tokens are what past runs of the model averaged, else assumed."""
+    """Input tokens are characters / 4; output tokens the mean of the model's past runs, else assumed."""
     items = Item.objects.filter(version=version)
     length = items.filter(position__lte=500).aggregate(mean=Avg(Length("prompt")))["mean"] or 0
     input_tokens = Decimal((length + len(wish.template)) / CHARS_PER_TOKEN) * trials
@@ -238,15 +262,23 @@ def _cost(
     for target in targets:
         model = target.model
         if model is None or model.input_price is None or model.output_price is None:
-            return None, "no price is registered" if len(targets) == 1 else f"no price is registered for {target.title}"
-        past = Run.objects.filter(model=model, done__gt=0).order_by("-id")[:5].aggregate(
-            tokens=Sum("output_tokens"), n=Sum("done")
-        )  # fmt: skip
+            return None, "no price is registered" if len(
+                targets
+            ) == 1 else f"no price is registered for {target.title}"
+        past = (
+            Run.objects.filter(model=model, done__gt=0)
+            .order_by("-id")[:5]
+            .aggregate(tokens=Sum("output_tokens"), n=Sum("done"))
+        )
         mean_output = Decimal(past["tokens"]) / past["n"] if past["n"] and past["tokens"] else None
         assumed |= mean_output is None
         output = (mean_output or Decimal(wish.params.get("max_tokens") or ASSUMED_OUTPUT_TOKENS)) * trials
         total += (input_tokens * model.input_price + output * model.output_price) / 1_000_000
-    basis = "if answers use all their tokens" if wish.params.get("max_tokens") else f"at {ASSUMED_OUTPUT_TOKENS} tokens an answer"
+    basis = (
+        "if answers use all their tokens"
+        if wish.params.get("max_tokens")
+        else f"at {ASSUMED_OUTPUT_TOKENS} tokens an answer"
+    )
     return total, basis if assumed else "from past answers of these models"
 
 
@@ -255,7 +287,7 @@ def _duration(targets: Sequence[Target], wish: Launch, trials: int) -> float | N
     slowest = None
     for target in targets:
         past = Run.objects.filter(model=target.model, summary__latency__isnull=False).order_by("-id").first()
-        latency = ((past.summary.get("latency") or {}).get("p50") if past else None)
+        latency = (past.summary.get("latency") or {}).get("p50") if past else None
         if latency is None:
             return None
         slowest = max(slowest or 0.0, latency / 1000 * trials / _concurrency(target, wish))
@@ -270,30 +302,46 @@ def _create_run(
     if wish.alias and len(plan.targets) > 1:
         alias = f"{wish.alias} · {model.title}"
     run = Run.objects.create(
-        workspace=access.workspace, evaluation=evaluation, model=model, dataset_version=plan.version,
-        alias=alias[:120], label=wish.label, total=plan.trials_per_run, created_by=access.actor,
-        config=_frozen_config(plan, wish, model), status=RunStatus.PENDING,
+        workspace=access.workspace,
+        evaluation=evaluation,
+        model=model,
+        dataset_version=plan.version,
+        alias=alias[:120],
+        label=wish.label,
+        total=plan.trials_per_run,
+        created_by=access.actor,
+        config=_frozen_config(plan, wish, model),
+        status=RunStatus.PENDING,
         status_reason="Waiting for a worker.",
-    )  # fmt: skip
+    )
     insert_trials(run, epochs=wish.epochs, limit=wish.limit)
     LogLine.objects.create(
-        run=run, at=timezone.now(),
-        text=f"launched by {access.actor_label}: {model.title} on {plan.version.dataset.name} v{plan.version.number}, "
+        run=run,
+        at=timezone.now(),
+        text=f"launched by {access.actor_label}: {model.title} on "
+        f"{plan.version.dataset.name} v{plan.version.number}, "
         f"{plan.trials_per_run:,} trials",
-    )  # fmt: skip
+    )
     return run
 
 
 def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dict[str, Any]:
     assert plan.version is not None
     provider = model.provider
-    params = {**model.default_params, **{key: value for key, value in wish.params.items() if value not in (None, "", [])}}
+    params = {
+        **model.default_params,
+        **{key: value for key, value in wish.params.items() if value not in (None, "", [])},
+    }
     return {
         "template": wish.template,
         "params": params,
         "scorers": [
-            {"key": scorer["key"], "name": scorer_name(scorer), "options": dict(scorer.get("options") or {}),
-             "title": SCORERS[scorer["key"]].title}
+            {
+                "key": scorer["key"],
+                "name": scorer_name(scorer),
+                "options": dict(scorer.get("options") or {}),
+                "title": SCORERS[scorer["key"]].title,
+            }
             for scorer in wish.scorers
         ],
         "epochs": wish.epochs,
@@ -302,17 +350,22 @@ def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> di
         "max_failures": wish.max_failures,
         "responses": wish.responses,
         "model": {
-            "name": model.name, "alias": model.alias, "source": model.source,
-            "provider": provider.name if provider else "", "protocol": provider.protocol if provider else "",
-            "base_url": provider.base_url if provider else "", "capabilities": model.capabilities,
+            "name": model.name,
+            "alias": model.alias,
+            "source": model.source,
+            "provider": provider.name if provider else "",
+            "protocol": provider.protocol if provider else "",
+            "base_url": provider.base_url if provider else "",
+            "capabilities": model.capabilities,
             "input_price": str(model.input_price) if model.input_price is not None else None,
             "output_price": str(model.output_price) if model.output_price is not None else None,
         },
         "dataset": {
-            "name": plan.version.dataset.name, "version": plan.version.number,
+            "name": plan.version.dataset.name,
+            "version": plan.version.number,
             "content_hash": plan.version.content_hash,
         },
-    }  # fmt: skip
+    }
 
 
 def insert_trials(run: Run, *, epochs: int, limit: int | None) -> None:
@@ -329,5 +382,3 @@ def insert_trials(run: Run, *, epochs: int, limit: int | None) -> None:
             """,
             [epochs, run.pk, epochs, run.dataset_version_id, limit or 2**31 - 1],
         )
-
-

@@ -1,0 +1,246 @@
+"""The engine against a real endpoint: every way a call can end, and what is on record afterwards."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+
+from datasets.models import DatasetVersion, Item
+from registry.models import Provider, RegisteredModel
+from runs.engine import leases
+from runs.engine.check import check_run
+from runs.engine.host import run_to_end
+from runs.engine.outcomes import Outcome
+from runs.engine.recording import record
+from runs.metrics import run_metrics
+from runs.models import Attempt, GridCell, Run, RunStatus, Score, Trial, TrialState
+from runs.services import CannotDo, run_cancel, run_delete, run_pause, run_resume, run_retry
+from tests.stub_endpoint import StubEndpoint
+from workspaces.access import Access
+from workspaces.models import AuditEvent
+
+pytestmark = pytest.mark.usefixtures("engine")
+Launched = Callable[..., Run]
+
+
+def finished(run: Run) -> Run:
+    """The run executed to its end; its counters must agree with its rows."""
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert check_run(run.pk) == {}
+    return run
+
+
+def test_every_item_is_asked_once_scored_and_counted(launched: Launched, stub: StubEndpoint) -> None:
+    run = finished(launched(25))
+    assert (run.status, run.done, run.errored) == (RunStatus.COMPLETED, 25, 0)
+    assert stub.stats.total == 25
+    assert Attempt.objects.filter(run=run, outcome="ok", finished_at__isnull=False).count() == 25
+    assert Score.objects.filter(run=run, passed=True).count() == 25
+    assert run.started_at and run.finished_at and run.output_tokens > 0
+    assert run.summary["latency"]["n"] == 25
+
+
+def test_accuracy_and_sections_follow_the_answers(launched: Launched, stub: StubEndpoint) -> None:
+    stub.set(accuracy=0.5)
+    run = finished(launched(60))
+    right = Trial.objects.filter(run=run, passed=True).count()
+    accuracy = next(metric for metric in run_metrics(run) if metric.key == "accuracy")
+    assert 10 < right < 50
+    assert (accuracy.correct, accuracy.n, accuracy.value) == (right, 60, pytest.approx(right / 60))
+    assert {tally.section: tally.scored for tally in run.tallies.all()} == {"odd": 30, "even": 30}
+
+
+def test_epochs_ask_every_item_again(launched: Launched, stub: StubEndpoint) -> None:
+    run = finished(launched(6, epochs=3))
+    assert run.total == run.done == stub.stats.total == 18
+    assert list(run.trials.filter(item__position=2).values_list("seq", "epoch")) == [(4, 1), (5, 2), (6, 3)]
+
+
+@pytest.mark.parametrize("mode", ["500", "503", "malformed", "empty", "disconnect", "reset"])
+def test_a_passing_fault_is_tried_again(mode: str, launched: Launched, stub: StubEndpoint) -> None:
+    stub.set(fail_first=1, fail_mode=[mode], retry_after=0.05)
+    run = finished(launched(3))
+    assert (run.status, run.done, run.retried) == (RunStatus.COMPLETED, 3, 3)
+    assert Attempt.objects.filter(run=run).count() == 6 == stub.stats.total
+    assert run.log_lines.filter(level="warn").count() == 3
+
+
+def test_what_cannot_be_mended_is_errored_and_counted_apart(launched: Launched, stub: StubEndpoint) -> None:
+    items = [
+        {"prompt": "1 + 1? [[answer:2]]", "references": ["2"]},
+        {"prompt": "2 + 2? [[fail:400]]", "references": ["4"]},
+    ]
+    run = finished(launched(items))
+    errored = run.trials.get(state=TrialState.ERRORED)
+    accuracy = next(metric for metric in run_metrics(run) if metric.key == "accuracy")
+    assert (run.status, run.done, run.errored) == (RunStatus.COMPLETED, 1, 1)
+    assert (errored.error_kind, errored.attempt_count) == ("bad_request", 1)
+    assert (accuracy.n, accuracy.correct) == (1, 1)
+    assert "1 errored" in accuracy.note
+    assert GridCell.objects.get(run=run, cell=1).errored == 1
+
+
+def test_attempts_are_limited(launched: Launched, stub: StubEndpoint) -> None:
+    run = finished(launched([{"prompt": "[[fail:500]]", "references": ["1"]}], max_failures=2))
+    assert (run.status, run.errored, stub.stats.total) == (RunStatus.FAILED, 1, 2)
+
+
+def test_retry_after_is_obeyed_without_using_up_attempts(launched: Launched, stub: StubEndpoint) -> None:
+    stub.set(fail_first=4, fail_mode=["429"], retry_after=0.1)
+    run = finished(launched(2, max_failures=1))
+    assert (run.status, run.done) == (RunStatus.COMPLETED, 2)
+    assert set(run.trials.values_list("failures", flat=True)) == {0}
+    assert Attempt.objects.filter(run=run, outcome="rate_limited", retry_after_ms__gt=0).count() == 8
+
+
+def test_a_refused_key_pauses_the_run_with_words(
+    launched: Launched,
+    stub: StubEndpoint,
+    provider: Callable[..., Provider],
+    model: Callable[..., RegisteredModel],
+    alpha_access: Access,
+) -> None:  # fmt: skip
+    stub.set(api_key="right")
+    door = provider(api_key="wrong", concurrency=2)
+    run = launched(20, target=model(provider=door))
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    run.refresh_from_db()
+    assert "refused the key" in run.status_reason and "resume" in run.status_reason
+    assert stub.stats.total <= 4 and run.terminal == 0 and check_run(run.pk) == {}
+    door.api_key = "right"
+    door.save(update_fields=["api_key"])
+    run_resume(alpha_access, run)
+    assert finished(run).done == 20
+
+
+def test_retry_asks_only_the_failed_items_again(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    items = [{"prompt": f"{n} [[answer:{n}]]", "references": [str(n)]} for n in range(5)]
+    items[3]["prompt"] = "3 [[fail:400]]"
+    run = finished(launched(items))
+    before = stub.stats.total
+    Item.objects.filter(prompt__contains="fail").update(prompt="3 [[answer:3]]")
+    assert run_retry(alpha_access, run) == 1
+    run = finished(run)
+    assert (run.done, run.errored, stub.stats.total - before) == (5, 0, 1)
+    with pytest.raises(CannotDo):
+        run_retry(alpha_access, run)
+
+
+def test_cancel_keeps_what_is_done_and_resume_does_the_rest(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    stub.set(latency_ms=30)
+    run = launched(200, concurrency=4)
+    canceler = threading.Timer(0.6, cancel_elsewhere, (alpha_access, run))
+    canceler.start()
+    assert run_to_end(run.pk) == RunStatus.CANCELED
+    canceler.join()
+    run.refresh_from_db()
+    assert 0 < run.done < 200 and run.done + run.canceled == 200 and check_run(run.pk) == {}
+    asked, done = stub.stats.total, run.done
+    assert asked - done <= 40  # in flight, or answered within the last record's 100 ms
+    run_resume(alpha_access, run)
+    stub.set(latency_ms=0)
+    run = finished(run)
+    assert (run.status, run.done, run.canceled) == (RunStatus.COMPLETED, 200, 0)
+    assert stub.stats.total - asked == 200 - done
+
+
+def cancel_elsewhere(access: Access, run: Run) -> None:
+    """From another thread, as a page would, with that thread's connection closed after."""
+    run_cancel(access, run)
+    connection.close()
+
+
+def test_pause_finishes_what_is_in_flight(launched: Launched, alpha_access: Access) -> None:
+    run = launched(5)
+    run_pause(alpha_access, run)
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    run_resume(alpha_access, run)
+    assert finished(run).done == 5
+
+
+def test_a_lost_lease_goes_back_and_its_late_write_is_dropped(launched: Launched, stub: StubEndpoint) -> None:
+    run = launched(3)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    claimed = leases.claim(run.pk, "dead worker", 2, True)
+    assert [trial.seq for trial in claimed] == [1, 2]
+    leases.release_everything()
+    assert leases.sweep() == [run.pk]
+    assert Attempt.objects.filter(run=run, outcome="lost").count() == 2
+    assert finished(run).done == 3
+    assert set(run.trials.values_list("crashes", flat=True)) == {0, 1}
+
+
+def test_a_late_write_changes_nothing(launched: Launched) -> None:
+    run = launched(2)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    stale = leases.claim(run.pk, "slow worker", 1, True)[0]
+    leases.release_everything()
+    leases.sweep()
+    state = record(run.pk, [Outcome(stale, "done", response="late")], True)
+    assert (state.written, state.dropped) == (0, 1)
+    assert run.trials.get(seq=1).response == "" and check_run(run.pk) == {}
+    assert run.log_lines.filter(text__contains="late answers dropped").exists()
+
+
+def test_three_crashes_make_an_item_poison(launched: Launched) -> None:
+    run = launched(1)
+    for _ in range(3):
+        Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+        assert len(leases.claim(run.pk, "crasher", 1, True)) == 1
+        leases.release_everything()
+        leases.sweep()
+    run = finished(run)
+    assert (run.status, run.errored) == (RunStatus.FAILED, 1)
+    assert "died three times" in run.trials.get().error
+
+
+def test_what_was_claimed_but_not_sent_goes_back_untouched(launched: Launched) -> None:
+    run = launched(4)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    claimed = leases.claim(run.pk, "worker", 3, True)
+    leases.give_back(run.pk, claimed, True)
+    assert Attempt.objects.filter(run=run).count() == 0
+    assert set(run.trials.values_list("state", "attempt_count")) == {("pending", 0)}
+
+
+def test_delete_removes_everything_but_the_audit_line(launched: Launched, alpha_access: Access) -> None:
+    run = finished(launched(5))
+    run_delete(alpha_access, run)
+    assert not Run.objects.exists() and not Trial.objects.exists() and not Attempt.objects.exists()
+    assert not Score.objects.exists() and not GridCell.objects.exists()
+    assert AuditEvent.objects.filter(action="run.delete", target__contains=str(run.pk)).exists()
+
+
+def test_recorded_responses_are_scored_without_calls(
+    launched: Launched, stub: StubEndpoint, dataset: Callable[..., DatasetVersion]
+) -> None:
+    items = [
+        {"prompt": "a", "references": ["1"], "responses": {"old model": "ANSWER: 1"}},
+        {"prompt": "b", "references": ["2"], "responses": {"old model": "ANSWER: 9"}},
+        {"prompt": "c", "references": ["3"], "responses": {}},
+    ]
+    version = dataset(items, response_models=["old model"], upload_type="query_response")
+    run = finished(
+        launched(version=version, model_ids=[], recorded_names=["old model"], responses="recorded")
+    )
+    assert (run.done, run.errored, stub.stats.total) == (2, 1, 0)
+    assert list(run.trials.order_by("seq").values_list("passed", flat=True)) == [True, False, None]
+    assert run.trials.get(seq=3).error_kind == "not_recorded"
+
+
+def test_streamed_answers_arrive_whole(launched: Launched, model: Callable[..., RegisteredModel]) -> None:
+    run = finished(launched(4, target=model(capabilities=["streaming"])))
+    assert run.done == 4
+    assert all(trial.first_token_ms is not None for trial in run.trials.all())
+
+
+def test_cost_follows_prices_and_usage(launched: Launched, model: Callable[..., RegisteredModel]) -> None:
+    run = finished(launched(3, target=model(input_price="2.5", output_price="10")))
+    expected = sum(trial.input_tokens * 25 + trial.output_tokens * 100 for trial in run.trials.all())
+    assert run.cost is not None and round(run.cost * 10_000_000) == expected
