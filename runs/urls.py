@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from runs import views
+from runs.views import actions, board, exports, inspector, launching
 
 app_name = "runs"
-urlpatterns = [path("", views.board, name="board")]
+urlpatterns = [
+    path("", board.board, name="board"),
+    path("fragments/", board.fragments, name="fragments"),
+    path("launch/", launching.launch, name="launch"),
+    path("launch/plan/", launching.plan, name="launch_plan"),
+    path("<int:pk>/", inspector.inspector, name="inspector"),
+    path("<int:pk>/log/", inspector.log, name="log"),
+    path("<int:pk>/export/<slug:kind>/", exports.export, name="export"),
+    path("<int:pk>/cancel/", actions.cancel, name="cancel"),
+    path("<int:pk>/pause/", actions.pause, name="pause"),
+    path("<int:pk>/resume/", actions.resume, name="resume"),
+    path("<int:pk>/retry/", actions.retry, name="retry"),
+    path("<int:pk>/delete/", actions.delete, name="delete"),
+]

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from evalportal.lib import ui
 from runs.metrics import Metric
-from runs.models import Run, Trial, TrialState
+from runs.models import Attempt, Run, Score, Trial, TrialState
 from runs.selectors import Card
 
 register = template.Library()
@@ -179,3 +179,63 @@ def runs_summary(counts: Mapping[str, int]) -> str:
         if count
     ]
     return ", ".join(parts) or "Nothing is running"
+
+
+@register.filter
+def score_by(trial: Trial, scorer: str) -> Score | None:
+    """The trial's score by that scorer, from what is already loaded."""
+    return next((score for score in trial.scores.all() if score.scorer == scorer), None)
+
+
+@register.filter
+def scorer_title(name: str, run: Run) -> str:
+    for scorer in run.config.get("scorers", []):
+        if scorer["name"] == name:
+            return str(scorer.get("title") or name)
+    return name
+
+
+OUTCOMES = {
+    "open": "In flight",
+    "lost": "Lost",
+    "rate_limited": "Too many requests",
+    "unauthorized": "Not authorized",
+    "not_found": "Not found",
+    "bad_request": "Bad request",
+    "server_error": "Server error",
+    "timeout": "Timeout",
+    "connection": "No connection",
+    "malformed": "Unreadable answer",
+    "empty": "Empty answer",
+    "too_large": "Answer too large",
+    "blocked": "Address not allowed",
+    "certificate": "Bad certificate",
+    "canceled": "Given up",
+}
+
+
+@register.filter
+def attempt_title(attempt: Attempt) -> str:
+    """429 Too many requests"""
+    words = (
+        "OK" if attempt.outcome == "ok" else OUTCOMES.get(attempt.outcome, attempt.outcome.replace("_", " "))
+    )
+    return f"{attempt.status_code} {words}" if attempt.status_code else words
+
+
+@register.filter
+def attempt_note(attempt: Attempt) -> str:
+    """What came of it, in a line: tokens and time, or the error's first line."""
+    if attempt.outcome == "ok":
+        tokens = f"{attempt.output_tokens:,} tokens in " if attempt.output_tokens is not None else "In "
+        return f"{tokens}{ui.duration_ms(attempt.latency_ms)}"
+    if attempt.outcome == "lost":
+        return "Its worker stopped before the answer was recorded"
+    wait = f"Retry-After {ui.duration_ms(attempt.retry_after_ms)}" if attempt.retry_after_ms else ""
+    return ". ".join(filter(None, [attempt.error.partition("\n")[0].rstrip("."), wait]))
+
+
+@register.filter
+def raw_part(error: str) -> str:
+    """What the endpoint said, after the words for people."""
+    return error.partition("\n")[2].strip()

@@ -1,11 +1,1 @@
-"""Pages of runs."""
-
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-
-from workspaces import access
-
-
-@access.requires()
-def board(request: HttpRequest) -> HttpResponse:
-    return render(request, "base.html")
+"""Pages of runs: board, launch sheet, inspector, and what is done to a run."""

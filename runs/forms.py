@@ -1,0 +1,285 @@
+"""The launch sheet as a form: reads what was typed, hands a Launch to the service, shows its problems."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+
+from datasets.models import DatasetVersion
+from datasets.selectors import ready_versions
+from judges.scorers import SCORERS, BadOptions, OptionField, build_scorer, option_fields
+from judges.scorers.numbers import read_number
+from judges.templating import DEFAULT_TEMPLATE
+from registry.models import RegisteredModel
+from registry.selectors import models_for
+from runs.models import Run
+from runs.selectors_pages import first_item, recorded_names
+from runs.services import Launch
+from workspaces.models import Workspace
+
+# Fields of Launch → fields of this form
+FORM_NAMES = {"dataset_version_id": "dataset_version", "model_ids": "models", "recorded_names": "recorded"}
+PARAMS = ("temperature", "top_p", "max_tokens", "seed")
+
+
+@dataclass
+class OptionInput:
+    """One option of a scorer as an input."""
+
+    option: OptionField
+    name: str
+    value: Any
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.option.name.replace("_", " ").capitalize()
+
+    @property
+    def kind(self) -> str:
+        if self.option.choices:
+            return "select"
+        return {bool: "checkbox", int: "numeric", float: "decimal"}.get(self.option.type, "text")
+
+
+@dataclass
+class ScorerSlot:
+    """One scorer that may be chosen, with the inputs of its options. `id` is its key, or key-2 for a second."""
+
+    id: str
+    key: str
+    title: str
+    description: str
+    chosen: bool
+    name: str = ""
+    inputs: list[OptionInput] = field(default_factory=list)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(entry.error for entry in self.inputs)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was typed; an empty number means the default."""
+        values = {entry.option.name: entry.value for entry in self.inputs}
+        return {
+            name: value
+            for name, value in values.items()
+            if value != "" or next(e for e in self.inputs if e.option.name == name).option.type is str
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        return {"key": self.key, "name": self.name or self.id.replace("-", "_"), "options": self.options}
+
+
+class LaunchForm(forms.Form):
+    """Field types only; what may be launched is decided by `runs.services`."""
+
+    responses = forms.ChoiceField(choices=[("fresh", "Ask the models"), ("recorded", "Recorded responses")])
+    models = forms.TypedMultipleChoiceField(required=False, coerce=int)
+    recorded = forms.MultipleChoiceField(required=False)
+    dataset_version = forms.TypedChoiceField(coerce=int, empty_value=None)
+    alias = forms.CharField(max_length=120, required=False)
+    label = forms.CharField(max_length=120, required=False)
+    template = forms.CharField(required=False, strip=False, initial=DEFAULT_TEMPLATE)
+    temperature = forms.FloatField(required=False)
+    top_p = forms.FloatField(required=False)
+    max_tokens = forms.IntegerField(required=False)
+    seed = forms.IntegerField(required=False)
+    stop = forms.CharField(required=False, strip=False)
+    extra_body = forms.CharField(required=False)
+    epochs = forms.IntegerField(required=False, initial=1)
+    concurrency = forms.IntegerField(required=False)
+    max_failures = forms.IntegerField(required=False, initial=5)
+    limit = forms.IntegerField(required=False)
+
+    def __init__(self, workspace: Workspace, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.workspace = workspace
+        self.models_offered: list[RegisteredModel] = [
+            model for model in models_for(workspace) if model.is_callable
+        ]
+        self.versions: list[DatasetVersion] = list(ready_versions(workspace)[:200])
+        self._choices("models", [(model.pk, model.title) for model in self.models_offered])
+        self._choices("dataset_version", [(version.pk, str(version)) for version in self.versions])
+        self._choices("recorded", [(name, name) for name in recorded_names(workspace)])
+        self.slots = scorer_slots(self.data if self.is_bound else None, self.initial.get("scorers") or [])
+
+    def _choices(self, name: str, choices: Iterable[tuple[Any, str]]) -> None:
+        chosen: Any = self.fields[name]
+        chosen.choices = list(choices)
+
+    @property
+    def version(self) -> DatasetVersion | None:
+        """The chosen version, else none."""
+        chosen = str(self["dataset_version"].value() or "")
+        return next((version for version in self.versions if str(version.pk) == chosen), None)
+
+    @property
+    def recorded_offered(self) -> list[str]:
+        """Names to tick: the chosen version's, or all without one."""
+        version = self.version
+        return version.response_models if version else [name for name, _ in self.fields["recorded"].choices]  # type: ignore[attr-defined]
+
+    @property
+    def chosen_models(self) -> set[str]:
+        return {str(value) for value in self["models"].value() or []}
+
+    @property
+    def chosen_recorded(self) -> set[str]:
+        return set(self["recorded"].value() or [])
+
+    def choose_defaults(self) -> None:
+        """A new launch: the newest version, the only model, and a scorer that suits the items."""
+        version = self.version or next(iter(self.versions), None)
+        if version is None:
+            return
+        self.initial.setdefault("dataset_version", version.pk)
+        if not self.models_offered and version.response_models:
+            self.initial.setdefault("responses", "recorded")
+        if len(self.models_offered) == 1:
+            self.initial.setdefault("models", [self.models_offered[0].pk])
+        self.slots = scorer_slots(None, [{"key": fitting_scorer(version)}])
+
+    def clean_extra_body(self) -> Any:
+        text = self.cleaned_data["extra_body"].strip()
+        try:
+            body = json.loads(text) if text else {}
+        except ValueError as error:
+            raise forms.ValidationError(f"Not JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise forms.ValidationError('A JSON object, such as {"top_k": 40}.')
+        return body
+
+    def clean(self) -> None:
+        chosen = [slot for slot in self.slots if slot.chosen]
+        for slot in chosen:
+            try:
+                build_scorer(slot.key, slot.options)
+            except BadOptions as bad:
+                _mark_options(slot, bad)
+                self.add_error(None, f"{slot.title}: {bad}")
+
+    def launch(self) -> Launch:
+        """What is wished for, as far as it could be read."""
+        data = self.cleaned_data
+        fresh = data.get("responses", "fresh") == "fresh"
+        params = {name: data[name] for name in PARAMS if data.get(name) is not None}
+        stop = [line for line in (data.get("stop") or "").splitlines() if line]
+        if stop:
+            params["stop"] = stop
+        if data.get("extra_body"):
+            params["extra_body"] = data["extra_body"]
+        return Launch(
+            dataset_version_id=data.get("dataset_version"),
+            model_ids=data.get("models", []) if fresh else (),
+            recorded_names=() if fresh else data.get("recorded", []),
+            scorers=[slot.as_json() for slot in self.slots if slot.chosen],
+            template=data.get("template") or DEFAULT_TEMPLATE,
+            params=params if fresh else {},
+            alias=data.get("alias", ""),
+            label=data.get("label", ""),
+            epochs=_or(data.get("epochs"), 1),
+            concurrency=data.get("concurrency"),
+            max_failures=_or(data.get("max_failures"), 5),
+            limit=data.get("limit"),
+            responses="fresh" if fresh else "recorded",
+        )
+
+    def add_problems(self, problems: Mapping[str, Sequence[str]]) -> None:
+        """The service's problems, beside the fields they are about."""
+        for name, messages in problems.items():
+            target = FORM_NAMES.get(name, name)
+            if name == "model_ids" and self.cleaned_data.get("responses") == "recorded":
+                target = "recorded"
+            known = target in self.fields and not self.errors.get(target)
+            for message in messages:
+                if target == "scorers" or known:
+                    self.add_error(None if target == "scorers" else target, message)
+                elif target not in self.fields:
+                    self.add_error(None, message)
+
+
+def fitting_scorer(version: DatasetVersion) -> str:
+    """Multiple choice where the first item has choices, numeric where its reference is a number, else exact match."""
+    item = first_item(version)
+    if item is None:
+        return "exact_match"
+    if item.choices:
+        return "multiple_choice"
+    return (
+        "numeric"
+        if any(read_number(str(reference), fallback=False) for reference in item.references)
+        else "exact_match"
+    )
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _mark_options(slot: ScorerSlot, bad: BadOptions) -> None:
+    for entry in slot.inputs:
+        entry.error = bad.problems.get(entry.option.name, "")
+
+
+def scorer_slots(data: Any, wanted: Sequence[Mapping[str, Any]]) -> list[ScorerSlot]:
+    """A slot for every scorer: those chosen first, in their order, then the rest of the table."""
+    if data is not None:
+        ids = list(
+            dict.fromkeys(name for name in data.getlist("scorers") if name.partition("-")[0] in SCORERS)
+        )
+        ids = ids[:20]
+        slots = [_slot(name, True, data=data) for name in ids]
+    else:
+        slots = []
+        for scorer in wanted:
+            taken = sum(1 for slot in slots if slot.key == scorer["key"])
+            name = scorer["key"] if not taken else f"{scorer['key']}-{taken + 1}"
+            slots.append(_slot(name, True, options=scorer.get("options") or {}, label=scorer.get("name", "")))
+    held = {slot.id for slot in slots}
+    return slots + [_slot(key, False, data=data) for key in SCORERS if key not in held]
+
+
+def _slot(
+    name: str, chosen: bool, *, data: Any = None, options: Mapping[str, Any] | None = None, label: str = ""
+) -> ScorerSlot:
+    key = name.partition("-")[0]
+    scorer = SCORERS[key]
+    posted = data is not None and (chosen or any(each.startswith(f"{name}.") for each in data))
+    inputs = []
+    for option in option_fields(scorer):
+        given = f"{name}.{option.name}"
+        value: Any = (options or {}).get(option.name, "" if option.default is None else option.default)
+        if posted:
+            value = given in data if option.type is bool else data.get(given, value)
+        inputs.append(OptionInput(option, given, value))
+    label = data.get(f"{name}.name", "") if data is not None else label
+    return ScorerSlot(name, key, scorer.title, scorer.description, chosen, label, inputs)
+
+
+def initial_of_run(run: Run) -> dict[str, Any]:
+    """What “Run again” starts from: the run's frozen configuration."""
+    config, params = run.config, dict(run.config.get("params", {}))
+    recorded = config.get("responses") == "recorded"
+    stop = params.pop("stop", [])
+    extra = params.pop("extra_body", {})
+    return {
+        **{name: value for name, value in params.items() if name in PARAMS},
+        "stop": "\n".join([stop] if isinstance(stop, str) else stop),
+        "extra_body": json.dumps(extra, ensure_ascii=False) if extra else "",
+        "responses": config.get("responses", "fresh"),
+        "models": [run.model_id] if run.model_id and not recorded else [],
+        "recorded": [config["model"]["name"]] if recorded else [],
+        "dataset_version": run.dataset_version_id,
+        "alias": run.alias,
+        "label": run.label,
+        "template": config.get("template", DEFAULT_TEMPLATE),
+        "scorers": config.get("scorers", []),
+        "epochs": config.get("epochs", 1),
+        "limit": config.get("limit"),
+        "concurrency": None if recorded else config.get("concurrency"),
+        "max_failures": config.get("max_failures", 5),
+    }

@@ -1,0 +1,84 @@
+"""What a run did, item by item."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+
+from runs import selectors, selectors_pages
+from runs.metrics import run_metrics, section_rows
+from runs.models import Run
+from runs.selectors import VERDICTS, TrialFilter
+from runs.views.asked import as_workspace_request, is_htmx, run_or_404, whole
+from workspaces import access
+
+LOG_SHOWN = 200
+VERDICT_WORDS = {"errored": "Errors"}
+VERDICT_CHOICES = [(name, VERDICT_WORDS.get(name, name.capitalize())) for name in VERDICTS]
+
+
+@access.requires()
+def inspector(request: HttpRequest, pk: int) -> HttpResponse:
+    """`?item=3` opens that item beside the list; filters and the page are in the URL."""
+    held = as_workspace_request(request).access
+    run = selectors.full_run(held.workspace, pk)
+    if run is None:
+        raise Http404("No such run")
+    wanted = _wanted(request)
+    context: dict[str, Any] = {"run": run, "can_edit": held.can_edit, "wanted": wanted}
+    target = request.headers.get("HX-Target") if is_htmx(request) else None
+    if target == "drawer":
+        return render(request, "runs/_drawer.html", context | _drawer(request, run, wanted))
+    context |= _items(request, run, wanted)
+    if target in ("items", "item-rows"):
+        return render(request, "runs/_items.html", context)
+    context |= {
+        "card": selectors.card(run),
+        "metrics": run_metrics(run),
+        "sections": section_rows(run),
+        "lines": selectors.log_lines(run, last=LOG_SHOWN),
+        "socket_query": f"view=run&run={run.pk}",
+        **_drawer(request, run, wanted),
+    }
+    return render(request, "runs/inspector.html", context)
+
+
+def _wanted(request: HttpRequest) -> TrialFilter:
+    section, verdict = request.GET.get("section", ""), request.GET.get("verdict", "")
+    return TrialFilter(
+        q=request.GET.get("q", "").strip()[:200],
+        section=None if not section else "" if section == "-" else section,
+        verdict=verdict if verdict in VERDICTS else "",
+    )
+
+
+def _items(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, Any]:
+    before, after = whole(request.GET.get("before")), whole(request.GET.get("after"))
+    return {
+        "trials": selectors.trial_page(run, wanted, before=before, after=after),
+        "items_count": selectors.trial_count(run, wanted),
+        "section_names": [section["name"] for section in run.dataset_version.sections],
+        "verdicts": VERDICT_CHOICES,
+        "open_seq": whole(request.GET.get("item")),
+    }
+
+
+def _drawer(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, Any]:
+    seq = whole(request.GET.get("item"))
+    trial = selectors.trial_detail(run, seq) if seq else None
+    if trial is None:
+        return {"trial": None}
+    previous, following = selectors.trial_neighbours(run, wanted, trial.seq)
+    prompt = selectors_pages.prompt_of_trial(run, trial)
+    return {"trial": trial, "previous": previous, "following": following, "prompt": prompt}
+
+
+@access.requires()
+def log(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    """The whole log as plain text."""
+    run = run_or_404(request, pk)
+    return StreamingHttpResponse(
+        selectors_pages.log_text(run),
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'inline; filename="run-{run.pk}-log.txt"'},
+    )

@@ -1,0 +1,113 @@
+"""The launch sheet: over the board, as a page of its own without script, and its forecast."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from runs import selectors_pages, services
+from runs.forms import LaunchForm, initial_of_run
+from runs.selectors import runs_of
+from runs.services import LaunchPlan, LaunchProblems
+from runs.views.asked import as_workspace_request, is_htmx, whole
+from workspaces import access
+from workspaces.models import Role
+
+GENERATION = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "stop",
+    "extra_body",
+    "concurrency",
+    "max_failures",
+)
+
+
+@access.requires(Role.EDITOR)
+@require_http_methods(["GET", "POST"])
+def launch(request: HttpRequest) -> HttpResponse:
+    """GET shows the sheet (a dialog for htmx, else a page), POST launches."""
+    held = as_workspace_request(request).access
+    if request.method == "GET":
+        template = "runs/_launch.html" if is_htmx(request) else "runs/launch.html"
+        return render(request, template, sheet_context(request))
+    form = LaunchForm(held.workspace, request.POST)
+    if form.is_valid() and "check" not in request.POST:
+        try:
+            evaluation = services.launch(held, form.launch())
+        except LaunchProblems as error:
+            form.add_problems(error.problems)
+        else:
+            first = evaluation.runs.order_by("-id").values_list("pk", flat=True).first()
+            return _to_board(request, f"#run-{first}")
+    context = _context(request, form)
+    if is_htmx(request):
+        return render(request, "runs/_launch.html", context)
+    return render(request, "runs/launch.html", context, status=422 if form.errors else 200)
+
+
+@access.requires(Role.EDITOR)
+@require_POST
+def plan(request: HttpRequest) -> HttpResponse:
+    """The forecast and the preview of the first item, while the sheet is filled in."""
+    held = as_workspace_request(request).access
+    context = _context(request, LaunchForm(held.workspace, request.POST))
+    context["oob"] = True
+    context["renew_recorded"] = request.headers.get("HX-Trigger-Name") == "dataset_version"
+    return render(request, "runs/_launch_forecast.html", context)
+
+
+def sheet_context(request: HttpRequest) -> dict[str, Any]:
+    """A new launch; `from` starts it from a run, `model` and `dataset_version` choose."""
+    workspace, query = as_workspace_request(request).access.workspace, request.GET
+    initial: dict[str, Any] = {}
+    source = whole(query.get("from"))
+    run = runs_of(workspace).filter(pk=source).first() if source else None
+    if run is not None:
+        initial = initial_of_run(run)
+    models = [pk for text in query.getlist("model") if (pk := whole(text)) is not None]
+    if models:
+        initial |= {"models": models, "responses": "fresh"}
+    version = whole(query.get("dataset_version"))
+    if version:
+        initial["dataset_version"] = version
+    form = LaunchForm(workspace, initial=initial)
+    if run is None:
+        form.choose_defaults()
+    return _context(request, form)
+
+
+def _context(request: HttpRequest, form: LaunchForm) -> dict[str, Any]:
+    found, problems = _forecast(request, form)
+    item = selectors_pages.first_item(form.version) if form.version else None
+    recorded = form["responses"].value() == "recorded"
+    return {
+        "launch_form": form,
+        "plan": found,
+        "plan_problems": problems,
+        "preview": selectors_pages.prompt_of(item, form["template"].value() or "", recorded=recorded)
+        if item
+        else None,
+        "generation_open": any(form[name].errors for name in GENERATION if form.is_bound),
+    }
+
+
+def _forecast(request: HttpRequest, form: LaunchForm) -> tuple[LaunchPlan | None, list[str]]:
+    """The plan of what is filled in so far, and what stands in its way (not what is merely missing yet)."""
+    held = as_workspace_request(request).access
+    if not form.is_bound:
+        return None, []
+    form.is_valid()
+    found = services.launch_plan(held, form.launch())
+    missing = {"dataset_version_id", "model_ids"} if not found.version or not found.targets else set()
+    problems = [text for name, texts in found.problems.items() if name not in missing for text in texts]
+    return found, problems
+
+
+def _to_board(request: HttpRequest, anchor: str) -> HttpResponse:
+    url = reverse("runs:board", args=[as_workspace_request(request).access.workspace.slug]) + anchor
+    return HttpResponse(status=204, headers={"HX-Redirect": url}) if is_htmx(request) else redirect(url)

@@ -1,0 +1,83 @@
+/* Keys: off while typing, listed under "?". */
+"use strict";
+
+{
+  const { $, $$ } = portal;
+  let going = false; // after g
+
+  const isTyping = (target) =>
+    target.isContentEditable || target.matches?.("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])");
+  const rows = () => $$("[data-nav], .data-table tbody th a:not([data-nav])").filter((link) => link.offsetParent !== null);
+  const move = (by) => {
+    if ($("#drawer[data-item]")) {
+      portal.step(by > 0 ? "next" : "previous");
+      return;
+    }
+    const links = rows();
+    const at = links.indexOf(document.activeElement);
+    const next = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + by));
+    links[next]?.focus();
+  };
+  const press = (key) => {
+    const target = $$(`[data-key="${key}"]`).find((each) => each.offsetParent !== null);
+    if (!target) return false;
+    if (target.matches("input")) {
+      target.focus();
+      target.select();
+    } else {
+      target.click();
+    }
+    return true;
+  };
+  const go = (key) => {
+    const link = $(`[data-go="${key}"]`);
+    link?.click();
+    return Boolean(link);
+  };
+  const escape = () => {
+    if (portal.closeMenus()) return true;
+    if (isTyping(document.activeElement)) {
+      document.activeElement.blur();
+      return true;
+    }
+    return portal.closeDrawer();
+  };
+  const actions = {
+    j: () => move(1),
+    k: () => move(-1),
+    "/": () => press("/"),
+    n: () => press("n"),
+    y: () => portal.copy(location.href, "Link copied"),
+    "?": () => $("#shortcuts")?.togglePopover(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+      const form = event.target.closest?.("form[data-submit-keys]");
+      if (form) {
+        event.preventDefault();
+        form.requestSubmit($("[data-kind=primary][type=submit]", form));
+      }
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return; // Escape and Tab are the browser's there
+    if (event.key === "Escape") {
+      if (escape()) event.preventDefault();
+      return;
+    }
+    if (isTyping(event.target)) return;
+    if (going) {
+      going = false;
+      if (go(event.key)) event.preventDefault();
+      return;
+    }
+    if (event.key === "g") {
+      going = true;
+      setTimeout(() => (going = false), 1500);
+      return;
+    }
+    const action = actions[event.key];
+    if (action && action() !== false) event.preventDefault();
+  });
+}

@@ -1,0 +1,193 @@
+/* Live pages: what the socket brings is swapped by id, under the house rules: never a fragment that
+   holds focus or an open menu, never what someone reads, and no card jumps in. */
+"use strict";
+
+{
+  const { $, $$ } = portal;
+  const BOARD_LEAVES = ["score", "grid", "facts", "question", "stream"];
+  const LOG_KEPT = 2000;
+  const unseen = new Set();
+  let missed = false; // something was held back, or the socket was away
+
+  /* The connection's state, in the top bar ------------------------------------------ */
+  const showState = (state) => {
+    const connection = $("#connection");
+    if (connection && connection.dataset.state !== state) connection.dataset.state = state;
+  };
+  document.addEventListener("htmx:wsOpen", () => {
+    showState("live");
+    if (missed) reread();
+  });
+  document.addEventListener("htmx:wsClose", (event) => {
+    missed = true;
+    showState(event.detail.event?.code === 4404 ? "off" : "retrying");
+  });
+  const reread = () => {
+    const connection = $("#connection");
+    if (!connection) return;
+    missed = false;
+    return htmx.ajax("GET", connection.dataset.fragments, { source: connection, target: connection, swap: "none" });
+  };
+  document.addEventListener("run-changed", async (event) => {
+    acting = event.target.closest(".run-card, #run-header, #drawer")?.id ?? "run-header";
+    portal.closeMenus();
+    await reread();
+    const title = acting && $(`#${acting} :is(h3 a, h1, h2[tabindex])`);
+    if (document.activeElement === document.body && title) {
+      if (!title.matches("a, [tabindex]")) title.tabIndex = -1;
+      title.focus();
+    }
+    acting = null;
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && missed && $("#connection")?.dataset.state === "live") reread();
+  });
+
+  /* What may be swapped now --------------------------------------------------------- */
+  let acting = null; // the run whose button was just pressed: its parts may be swapped under the focus
+  const isBusy = (target) =>
+    !acting &&
+    (target.contains(document.activeElement) || target.querySelector("details[open], :popover-open") !== null || isSelected(target));
+  const isSelected = (target) => {
+    const selection = getSelection();
+    return Boolean(selection && !selection.isCollapsed && selection.containsNode(target, true));
+  };
+  document.addEventListener("focusout", () => {
+    if (missed) setTimeout(() => $("#connection")?.dataset.state === "live" && reread(), 300);
+  });
+
+  /* A card or head whose status is the same is taken apart, so that only leaves move. */
+  const leavesOf = (fragment, names) =>
+    names.map((name) => fragment.querySelector(`[id$="-${name}"]`)).filter((leaf) => leaf && $(`#${leaf.id}`));
+  const takeApart = (fragment) => {
+    const shown = $(`#${fragment.id}`);
+    if (shown?.dataset.status !== fragment.dataset.status) return [fragment];
+    if (fragment.matches(".run-card")) return leavesOf(fragment, BOARD_LEAVES);
+    if (fragment.id === "run-header") return leavesOf(fragment, ["facts"]);
+    return [fragment];
+  };
+  const onlyNewLines = (list) => {
+    const last = Number($(`#${list.id} > li:last-child`)?.dataset.id ?? 0);
+    for (const line of [...list.children]) if (Number(line.dataset.id) <= last) line.remove();
+    return list.children.length ? [list] : [];
+  };
+  const admit = (fragment) => {
+    const shown = fragment.id && $(`#${CSS.escape(fragment.id)}`);
+    if (!shown) {
+      if (fragment.matches(".run-card") && $("#runs-summary")) offerNew(fragment.id);
+      return [];
+    }
+    if (fragment.matches("ol[id$='-log-lines']")) return onlyNewLines(fragment);
+    return takeApart(fragment).filter((part) => {
+      const target = $(`#${part.id}`);
+      if (target.isEqualNode(stripped(part))) return false;
+      if (!isBusy(target)) return true;
+      missed = true;
+      return false;
+    });
+  };
+  const stripped = (part) => {
+    const copy = part.cloneNode(true);
+    copy.removeAttribute("hx-swap-oob");
+    return copy;
+  };
+  const offerNew = (id) => {
+    unseen.add(id);
+    const button = $("#board-new");
+    if (!button) {
+      location.reload(); // the empty board has nothing to disturb
+      return;
+    }
+    const words = `${unseen.size} new ${unseen.size === 1 ? "run" : "runs"}`;
+    $("span", button).textContent = words;
+    button.hidden = false;
+    portal.announce(words);
+  };
+
+  htmx.defineExtension("live", {
+    transformResponse(text) {
+      const template = document.createElement("template");
+      template.innerHTML = text;
+      const parts = [...template.content.children].flatMap(admit);
+      for (const part of parts) if (!part.hasAttribute("hx-swap-oob")) part.setAttribute("hx-swap-oob", "true");
+      return parts.map((part) => part.outerHTML).join("");
+    },
+  });
+
+  /* A status that changed is said once ------------------------------------------------ */
+  const statuses = new Map();
+  const sayStatus = () => {
+    for (const status of $$(".status[id^='run-'][id$='-status']")) {
+      const before = statuses.get(status.id);
+      if (before && before !== status.dataset.status) {
+        portal.announce(`Run ${status.id.split("-")[1]}: ${status.textContent.trim()}`);
+      }
+      statuses.set(status.id, status.dataset.status);
+    }
+  };
+
+  /* The log follows only at its end; else it counts --------------------------------------- */
+  const atEnd = (list) => list.scrollHeight - list.scrollTop - list.clientHeight < 24;
+  const following = new WeakMap(); // list → is it followed, and how many lines came since
+  const watch = (list) => {
+    following.set(list, { on: true, came: 0, last: list.lastElementChild });
+    list.scrollTop = list.scrollHeight;
+    list.addEventListener("scroll", () => {
+      const state = following.get(list);
+      state.on = atEnd(list);
+      if (state.on) state.came = 0;
+      showLogState(list);
+    }, { passive: true });
+  };
+  const showLogState = (list) => {
+    const panel = list.closest("[data-log]");
+    const footer = $("footer", panel);
+    const { on, came } = following.get(list);
+    footer.hidden = on;
+    $("span", footer).textContent = came ? `Paused while you read, ${came} new ${came === 1 ? "line" : "lines"}` : "Paused while you read";
+  };
+  const followLogs = () => {
+    for (const list of $$("[data-log] > ol")) {
+      if (!following.has(list)) {
+        watch(list);
+        continue;
+      }
+      const state = following.get(list);
+      if (state.last === list.lastElementChild) continue;
+      for (let line = list.lastElementChild; line && line !== state.last; line = line.previousElementSibling) state.came += 1;
+      state.last = list.lastElementChild;
+      if (state.on) {
+        while (list.children.length > LOG_KEPT) list.firstElementChild.remove();
+        list.scrollTop = list.scrollHeight;
+        state.came = 0;
+      }
+      showLogState(list);
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const list = event.target.closest("[data-log-end]") && $("ol", event.target.closest("[data-log]"));
+    if (!list) return;
+    list.scrollTop = list.scrollHeight;
+    list.focus();
+  });
+
+  /* New results are offered, never inserted --------------------------------------------------- */
+  const offerResults = () => {
+    const items = $("#items[data-finished]");
+    const button = $("#items-new");
+    const facts = $(".facts[data-finished]");
+    if (!items || !button || !facts) return;
+    const fresh = Number(facts.dataset.finished) - Number(items.dataset.finished);
+    button.hidden = fresh <= 0;
+    $("span", button).textContent = `${fresh.toLocaleString("en")} new ${fresh === 1 ? "result" : "results"}`;
+  };
+
+  const settle = () => {
+    sayStatus();
+    followLogs();
+    offerResults();
+  };
+  document.addEventListener("htmx:wsAfterMessage", settle);
+  document.addEventListener("htmx:afterSettle", settle);
+  settle();
+}
