@@ -33,6 +33,7 @@ HTTPS = env.flag("EVALPORTAL_HTTPS")
 OUTBOUND_ALLOW = env.words("EVALPORTAL_OUTBOUND_ALLOW", "127.0.0.1/32,::1/128" if EMBEDDED else "")
 
 INSTALLED_APPS = [
+    "evalportal",
     "workspaces",
     "registry",
     "datasets",
@@ -107,7 +108,7 @@ SQLITE: dict[str, Any] = {
 }
 DATABASE_URL = env.text("DATABASE_URL")
 DATABASES = {
-    "default": dict(dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True))
+    "default": dict(dj_database_url.parse(DATABASE_URL))  # a request's thread ends with it: nothing to keep
     if DATABASE_URL
     else SQLITE
 }
@@ -125,7 +126,7 @@ CHANNEL_LAYERS = {
 }
 
 # Celery: messages carry ids, nothing else, and may be lost; the database is the truth.
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600} if REDIS_URL else {"polling_interval": 0.1}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
@@ -157,7 +158,7 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # the reset form is not a way to send mail to strangers
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Evalportal: "
-ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("EVALPORTAL_PROXIES", 0)  # whose X-Forwarded-For rate limits believe
+ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("EVALPORTAL_PROXIES", 0)  # whose X-Forwarded-For is believed
 CSRF_FAILURE_VIEW = "workspaces.error_pages.csrf_failure"
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend" if env.text("EMAIL_HOST") else (
     "django.core.mail.backends.console.EmailBackend"
