@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Left
 
 from datasets.models import Dataset, DatasetVersion, Item, Upload
 from workspaces.models import User, Workspace
@@ -52,6 +53,12 @@ def datasets_of(workspace: Workspace) -> QuerySet[Dataset]:
     )
 
 
+def versions_of(dataset: Dataset) -> QuerySet[DatasetVersion]:
+    """Visible versions, latest first, with who made them."""
+    visible = dataset.versions.filter(ready_at__isnull=False)
+    return visible.select_related("created_by").order_by("-number")
+
+
 @dataclass(frozen=True)
 class Page(Generic[Row, Cursor]):
     """Some rows in order; `newer` and `older` are the neighbouring pages' cursors, or None."""
@@ -86,6 +93,12 @@ def keyset_page(
         newer=getattr(page[0], key) if page and more_before else None,
         older=getattr(page[-1], key) if page and more_after else None,
     )
+
+
+def listed(items: QuerySet[Item]) -> QuerySet[Item]:
+    """Without what a row of a list does not show; `start` is the beginning of the prompt."""
+    shown = items.annotate(start=Left("prompt", 300))
+    return shown.only("position", "version_id", "external_id", "section", "references")
 
 
 def all_items(version: DatasetVersion) -> Iterator[Item]:

@@ -64,6 +64,10 @@ class Mapping:
     def used_as(self, use: str) -> tuple[FieldUse, ...]:
         return tuple(field for field in self.fields if field.use == use)
 
+    def without(self, use: str) -> "Mapping":
+        """The same, with fields of that use left out of the import."""
+        return Mapping.of(FieldUse(one.path, "skip") if one.use == use else one for one in self.fields)
+
     @property
     def models(self) -> list[str]:
         """Names of the models whose responses are recorded, in order."""

@@ -128,9 +128,8 @@ def guess_mapping(records: Sequence[dict[str, Any]], *, with_responses: bool = T
     _guess_question(leaves, uses, take)
     _guess_rest(leaves, uses, take)
     rest = [uses.get(leaf.path) or FieldUse(leaf.path, "metadata") for leaf in leaves]
-    return Mapping.of(
-        FieldUse(one.path, "skip") if one.use == "response" and not with_responses else one for one in rest
-    )
+    mapping = Mapping.of(rest)
+    return mapping if with_responses else mapping.without("response")
 
 
 def _free(leaves: list[Leaf], uses: dict[str, FieldUse]) -> list[Leaf]:

@@ -1,0 +1,282 @@
+"""Uploading: send a file, map and check it, import it. Works without script; htmx re-checks on change."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from datasets import selectors, uploading, uploads
+from datasets.checking import CheckReport
+from datasets.importing import ImportResult
+from datasets.mapping import USES, FieldUse, Leaf, Mapping, guess_mapping
+from datasets.models import Upload, UploadState, UploadType
+from datasets.problems import MAX_KEPT, ImportProblems, RowProblem
+from evalportal.lib.csv_safety import csv_lines
+from evalportal.lib.streaming import download as streamed
+from workspaces import access
+from workspaces.access import WorkspaceRequest
+from workspaces.models import Role
+
+SHOWN_PROBLEMS = 50
+SAMPLE_CHARACTERS = 90
+
+
+class UploadForm(forms.Form):
+    """What is asked before the file's fields are known."""
+
+    file = forms.FileField(max_length=255, error_messages={"required": "Choose a CSV or JSONL file."})
+    kind = forms.ChoiceField(choices=UploadType.choices, initial=UploadType.QUERY)
+    dataset_name = forms.CharField(max_length=120, required=False)
+    note = forms.CharField(max_length=300, required=False)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.requires(Role.EDITOR)
+def upload(request: WorkspaceRequest) -> HttpResponse:
+    initial = {"dataset_name": request.GET.get("dataset", "")[:120], "kind": UploadType.QUERY_RESPONSE}
+    form = UploadForm(request.POST or None, request.FILES or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        try:
+            stored = uploads.upload_create(
+                request.access,
+                source_name=file.name,
+                chunks=file.chunks(),
+                dataset_name=form.cleaned_data["dataset_name"],
+                with_responses=form.cleaned_data["kind"] == UploadType.QUERY_RESPONSE,
+                note=form.cleaned_data["note"],
+            )
+            return redirect("datasets:map", request.access.workspace.slug, stored.pk)
+        except uploads.UploadRefused as error:
+            form.add_error("file", str(error))
+    names = selectors.datasets_of(request.access.workspace).values_list("name", flat=True)[:200]
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "names": names, "upload_max": settings.UPLOAD_MAX_BYTES}
+    return render(request, "datasets/upload.html", context, status=status)
+
+
+def my_upload(request: WorkspaceRequest, pk: int) -> Upload:
+    """The person's own; a colleague's is a 404 like an outsider's."""
+    mine = selectors.uploads_of(request.access.workspace, request.user)
+    return get_object_or_404(mine.select_related("version__dataset"), pk=pk)
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """A row of the mapping table."""
+
+    index: int
+    path: str
+    sample: str
+    filled: int
+    use: str
+    model: str
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.requires(Role.EDITOR)
+def map_and_check(request: WorkspaceRequest, pk: int) -> HttpResponse:
+    found = my_upload(request, pk)
+    if found.state not in (UploadState.CHECKING, UploadState.REFUSED) or not found.path.exists():
+        return _elsewhere(request, found)
+    leaves = uploading.leaves_in(found)
+    if request.method != "POST":
+        return _map_page(request, found, leaves)
+    mapping = chosen_mapping(request, found, leaves)
+    uploads.upload_map(
+        found,
+        mapping=mapping,
+        dataset_name=request.POST.get("dataset_name", "").strip(),
+        note=request.POST.get("note", "").strip(),
+    )
+    uploads.upload_reopen(found)
+    if request.POST.get("action") == "import":
+        return _import(request, found, leaves)
+    if request.htmx:
+        found.state = UploadState.CHECKING
+        return _map_page(request, found, leaves, template="datasets/_checked.html")
+    return redirect("datasets:map", request.access.workspace.slug, found.pk)
+
+
+def _elsewhere(request: WorkspaceRequest, found: Upload) -> HttpResponse:
+    """An upload that is being imported, or whose file is gone."""
+    slug = request.access.workspace.slug
+    if found.state in (UploadState.CHECKING, UploadState.REFUSED):
+        uploads.upload_cancel(found)
+        messages.warning(request, "That upload is gone; send the file again.")
+        return redirect("datasets:upload", slug)
+    return redirect("datasets:progress", slug, found.pk)
+
+
+def chosen_mapping(request: WorkspaceRequest, found: Upload, leaves: list[Leaf]) -> Mapping:
+    """What the form says; choosing the other upload type adds or drops the responses."""
+    chosen = Mapping.of(
+        FieldUse(leaf.path, use if use in USES else "skip", model if use == "response" else "")
+        for index, leaf in enumerate(leaves)
+        for use in (request.POST.get(f"use-{index}", "skip"),)
+        for model in (request.POST.get(f"model-{index}", "").strip() or default_model(leaf),)
+    )
+    kind, before = request.POST.get("kind", ""), request.POST.get("kind_before", "")
+    if kind == before:
+        return chosen
+    if kind == UploadType.QUERY:
+        return chosen.without("response")
+    return with_guessed_responses(found, chosen)
+
+
+def with_guessed_responses(found: Upload, chosen: Mapping) -> Mapping:
+    records = uploading.samples_of(found.path, found.source_name)
+    guessed = {one.path: one for one in guess_mapping(records).used_as("response")}
+    return Mapping.of(guessed.get(one.path, one) for one in chosen.fields)
+
+
+def default_model(leaf: Leaf) -> str:
+    """A name to begin with, when a field becomes a response by hand."""
+    head, _, last = leaf.path.rpartition(".")
+    return (head or last)[:200]
+
+
+def _map_page(
+    request: WorkspaceRequest,
+    found: Upload,
+    leaves: list[Leaf],
+    *,
+    template: str = "datasets/map.html",
+    refused: ImportProblems | None = None,
+) -> HttpResponse:
+    mapping = Mapping.from_json(found.mapping)
+    report = uploading.check_upload(found, mapping, leaves)
+    context = {
+        "upload": found,
+        "format": uploads.format_title(found),
+        "rows": field_rows(leaves, mapping, report),
+        "uses": USES,
+        "kinds": UploadType.choices,
+        "kind": UploadType.QUERY_RESPONSE if mapping.models else UploadType.QUERY,
+        "remap": request.POST.get("kind") != request.POST.get("kind_before"),
+        "report": report,
+        "models": mapping.models,
+        "is_chat": bool(mapping.used_as("messages")),
+        "names": selectors.datasets_of(request.access.workspace).values_list("name", flat=True)[:200],
+        **problems_shown(found, report, refused),
+        **naming(request, found.dataset_name),
+    }
+    return render(request, template, context, status=422 if refused else 200)
+
+
+def problems_shown(found: Upload, report: CheckReport, refused: ImportProblems | None) -> dict[str, Any]:
+    """The present check's problems; for a large file those that its import found."""
+    problems, total = report.problems.kept, report.problems.total
+    if refused and not total:
+        problems, total = refused.problems, refused.total
+    elif found.state == UploadState.REFUSED and not total:
+        problems, total = [RowProblem(**one) for one in found.problems], found.problem_count
+    return {"problems": problems[:SHOWN_PROBLEMS], "problem_count": total, "unshown": total - SHOWN_PROBLEMS}
+
+
+def field_rows(leaves: list[Leaf], mapping: Mapping, report: CheckReport) -> list[FieldRow]:
+    uses = {one.path: one for one in mapping.fields}
+    rows = []
+    for index, leaf in enumerate(leaves):
+        one = uses.get(leaf.path, FieldUse(leaf.path, "skip"))
+        sample = " ".join(str(leaf.filled[0]).split())[:SAMPLE_CHARACTERS] if leaf.filled else ""
+        model = one.model or default_model(leaf)
+        rows.append(FieldRow(index, leaf.path, sample, report.filled[leaf.path], one.use, model))
+    return rows
+
+
+def naming(request: WorkspaceRequest, name: str) -> dict[str, Any]:
+    """What the import will be called."""
+    previous = uploads.previous_version(request.access, name)
+    return {"dataset_name": name, "next_number": previous.number + 1 if previous else 1, "previous": previous}
+
+
+@require_safe
+@access.requires(Role.EDITOR)
+def name_hint(request: WorkspaceRequest) -> HttpResponse:
+    context = naming(request, request.GET.get("dataset_name", "")[:120])
+    return render(request, "datasets/_name_hint.html", context)
+
+
+def _import(request: WorkspaceRequest, found: Upload, leaves: list[Leaf]) -> HttpResponse:
+    try:
+        result = uploads.upload_begin(request.access, found)
+    except ImportProblems as refused:
+        return _map_page(request, found, leaves, refused=refused)
+    slug = request.access.workspace.slug
+    if result is None:
+        return redirect("datasets:progress", slug, found.pk)
+    return _imported(request, result)
+
+
+def _imported(request: WorkspaceRequest, result: ImportResult) -> HttpResponse:
+    version = result.version
+    if result.created:
+        items = f"{version.item_count:,} {'item' if version.item_count == 1 else 'items'}"
+        messages.success(request, f"Imported {items} as version {version.number}.")
+    else:
+        messages.info(request, f"This is already version {version.number}; nothing was added.")
+    return redirect(version_url(version))
+
+
+def version_url(version: Any) -> str:
+    slug = version.dataset.workspace.slug
+    return f"{reverse('datasets:detail', args=[slug, version.dataset_id])}?version={version.number}"
+
+
+@require_safe
+@access.requires(Role.EDITOR)
+def report(request: WorkspaceRequest, pk: int) -> HttpResponseBase:
+    """All problems that were kept, as CSV."""
+    found = my_upload(request, pk)
+    problems = [RowProblem(**one) for one in found.problems]
+    total = found.problem_count
+    if found.path.exists() and found.state != UploadState.REFUSED:
+        checked = uploading.check_upload(found, Mapping.from_json(found.mapping), [])
+        problems, total = checked.problems.kept, checked.problems.total
+    rows: list[list[object]] = [
+        ["line", "field", "reason"],
+        *([one.line or "file", one.field, one.reason] for one in problems),
+    ]
+    if total > MAX_KEPT:
+        rows.append(["", "", f"{total - MAX_KEPT:,} more problems are not listed"])
+    return streamed(request, csv_lines(rows), filename="problems.csv", content_type="text/csv; charset=utf-8")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.requires(Role.EDITOR)
+def progress(request: WorkspaceRequest, pk: int) -> HttpResponse:
+    """How far a large import is; polled by htmx. POST starts one again whose worker fell silent."""
+    found = my_upload(request, pk)
+    slug = request.access.workspace.slug
+    if request.method == "POST":
+        if uploading.is_silent(found):
+            uploads.upload_begin(request.access, found)
+        return redirect("datasets:progress", slug, pk)
+    if found.state == UploadState.DONE and found.version:
+        messages.success(request, f"Imported {found.version.item_count:,} items.")
+        return moved(request, version_url(found.version))
+    if found.state in (UploadState.CHECKING, UploadState.REFUSED, UploadState.DONE):
+        return moved(request, reverse("datasets:map", args=[slug, pk]))
+    template = "datasets/_progress.html" if request.htmx else "datasets/progress.html"
+    return render(request, template, {"upload": found, "silent": uploading.is_silent(found)})
+
+
+def moved(request: HttpRequest, url: str) -> HttpResponse:
+    """A redirect of the page, also when only its fragment was asked for."""
+    return HttpResponseClientRedirect(url) if getattr(request, "htmx", False) else redirect(url)
+
+
+@require_POST
+@access.requires(Role.EDITOR)
+def cancel(request: WorkspaceRequest, pk: int) -> HttpResponse:
+    uploads.upload_cancel(my_upload(request, pk))
+    messages.info(request, "Canceled; nothing was stored.")
+    return redirect("datasets:list", request.access.workspace.slug)
