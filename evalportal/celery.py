@@ -1,9 +1,11 @@
 """The Celery application. Tasks are short and carry ids; `runs.tasks` holds them."""
 
+import logging
 import os
 from typing import Any
 
 from celery import Celery, bootsteps
+from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 
@@ -12,9 +14,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 SWEEP_EVERY_S = 5.0
+logger = logging.getLogger(__name__)
 
 
-class Sweeper(bootsteps.StartStopStep):
+class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]
     """Every worker, at start and every few seconds, puts right what a lost worker or message left behind."""
 
     requires = {"celery.worker.components:Timer"}
@@ -28,7 +31,11 @@ class Sweeper(bootsteps.StartStopStep):
 
     @staticmethod
     def sweep() -> None:
-        app.send_task("runs.tasks.sweep", expires=SWEEP_EVERY_S * 2)
+        """A broker that is away must not end the worker: the next sweep tries again."""
+        try:
+            app.send_task("runs.tasks.sweep", expires=SWEEP_EVERY_S * 2, retry=False)
+        except OperationalError as error:
+            logger.warning("no sweep, the broker does not answer: %s", error)
 
 
 app.steps["worker"].add(Sweeper)
