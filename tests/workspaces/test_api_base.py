@@ -81,8 +81,13 @@ def token_for(alpha):
     def make(user, role=Role.EDITOR, workspace=alpha, **fields):
         secret = new_token()
         ApiToken.objects.create(
-            workspace=workspace, created_by=user, name="script", prefix=secret[:12],
-            token_hash=digest(secret), role=role, **fields,
+            workspace=workspace,
+            created_by=user,
+            name="script",
+            prefix=secret[:12],
+            token_hash=digest(secret),
+            role=role,
+            **fields,
         )
         return Client(headers={"authorization": f"Bearer {secret}"})
 
