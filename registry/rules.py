@@ -53,8 +53,8 @@ def check_key(key: str) -> None:
         raise ValidationError("The key holds characters that HTTP cannot send.")
 
 
-def read_headers(text: str) -> dict[str, str]:
-    """The extra headers in a JSON object. Raises ValidationError that never repeats a value."""
+def check_headers(text: str) -> None:
+    """Raises ValidationError, which never repeats a value, unless it is a JSON object of headers."""
     try:
         headers = json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError):
@@ -66,4 +66,3 @@ def read_headers(text: str) -> dict[str, str]:
             raise ValidationError(f"{name[:100]!r} is no header that can be set here.")
         if not isinstance(value, str) or not PRINTABLE.fullmatch(value):
             raise ValidationError(f"The value of {name!r} must be a text of plain characters.")
-    return headers

@@ -1,11 +1,16 @@
 """What is read of the registry, always from the point of view of one workspace."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
 
 from registry.models import Provider, RegisteredModel, Source
 from workspaces.models import Workspace
+
+# Only what is active at an active provider can be launched; by name only there is no provider.
+USABLE = Q(is_active=True) & (Q(provider=None) | Q(provider__is_active=True))
 
 
 def registered_in(workspace: Workspace) -> QuerySet[RegisteredModel]:
@@ -22,12 +27,22 @@ def registered_in(workspace: Workspace) -> QuerySet[RegisteredModel]:
 
 def models_for(workspace: Workspace) -> QuerySet[RegisteredModel]:
     """Those that a run can be launched with."""
-    return registered_in(workspace).filter(Q(provider=None) | Q(provider__is_active=True), is_active=True)
+    return registered_in(workspace).filter(USABLE)
 
 
 def providers_for(workspace: Workspace) -> QuerySet[Provider]:
     """Active providers, the workspace's own and the shared ones."""
     return Provider.objects.filter(Q(workspace=None) | Q(workspace=workspace), is_active=True)
+
+
+def by_title(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    """In the order of what a reader sees, whatever its case."""
+    return rows.order_by(Lower(Coalesce(NullIf(F("alias"), Value("")), F("name"))), "pk")
+
+
+def fine_tunes_of(model: RegisteredModel, workspace: Workspace) -> QuerySet[RegisteredModel]:
+    """The models trained from this one that the workspace may see."""
+    return by_title(registered_in(workspace).filter(parent=model))
 
 
 @dataclass(frozen=True)
@@ -38,8 +53,15 @@ class ModelFilter:
     source: str = ""
     provider: str = ""
 
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "ModelFilter":
+        asked = {
+            name: query.get(name, "").replace("\0", "").strip()[:200] for name in ("q", "source", "provider")
+        }
+        return cls(**asked)
+
     @property
-    def is_active(self) -> bool:
+    def is_set(self) -> bool:
         return bool(self.q or self.source or self.provider)
 
     def apply(self, rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:

@@ -1,6 +1,7 @@
 """What people command about providers and models. Every change is checked, and leaves an audit line."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import PermissionDenied
@@ -47,7 +48,7 @@ def provider_save(
             cleared.append(name)
         setattr(provider, name, Secret(given[name]) if given[name] or drop else kept)
     rules.check_key(given["api_key"])
-    rules.read_headers(given["headers"])
+    rules.check_headers(given["headers"])
     if stored and (moved or any(given.values()) or cleared):
         _forget_health(provider)
     provider.full_clean(exclude=SECRETS)
@@ -241,7 +242,7 @@ def _may_probe(actor: Actor, workspace_id: int | None) -> None:
         raise PermissionDenied("Testing a connection needs the role editor.")
 
 
-def _note(actor: Actor, workspace: Workspace | None, action: str, target: str, **detail: object) -> None:
+def _note(actor: Actor, workspace: Workspace | None, action: str, target: str, **detail: Any) -> None:
     if isinstance(actor, Access):
         audit.record(actor, action, target, **detail)
     elif workspace is not None:
@@ -255,7 +256,7 @@ def _verb(noun: str, stored: object) -> str:
 
 
 def _editable(row: Provider | RegisteredModel) -> list[str]:
-    return [field.name for field in row._meta.concrete_fields if field.editable and not field.primary_key]
+    return [field.attname for field in row._meta.concrete_fields if field.editable and not field.primary_key]
 
 
 def _save(row: Provider | RegisteredModel, *, is_new: bool) -> None:
