@@ -34,6 +34,10 @@ class CheckReport:
     whole_file: bool = True
 
     @property
+    def response_count(self) -> int:
+        return sum(self.responses.values())
+
+    @property
     def section_list(self) -> list[dict[str, Any]]:
         return [{"name": name, "items": count} for name, count in self.sections.items()]
 

@@ -62,6 +62,9 @@ def detail(request: WorkspaceRequest, pk: int) -> HttpResponse:
     version = chosen_version(dataset, versions, request.GET.get("version"))
     wanted = wanted_items(request)
     items = selectors.items_of(version, q=wanted["q"], section=wanted["section"])
+    opened = drawer(request, version, items)
+    if request.htmx and request.htmx.target == "drawer":
+        return render(request, "datasets/_drawer.html", {"version": version, **opened})
     page = selectors.keyset_page(
         selectors.listed(items), "position",
         after=position_in(request, "after"), before=position_in(request, "before"),
@@ -69,7 +72,7 @@ def detail(request: WorkspaceRequest, pk: int) -> HttpResponse:
     context = {
         "dataset": dataset, "versions": versions, "version": version, "items": page, "wanted": wanted,
         "count": items_count(version, items, wanted), "latest": versions[0],
-        "can_edit": request.access.can_edit, **drawer(request, version, items),
+        "can_edit": request.access.can_edit, **opened,
     }  # fmt: skip
     return render(request, "datasets/detail.html", context)
 

@@ -51,7 +51,7 @@ def deletion(request: WorkspaceRequest, dataset: Dataset, version: DatasetVersio
     expected = f"delete {dataset.name}" + (f" v{version.number}" if version else "")
     problem = ""
     if request.method == "POST":
-        if " ".join(request.POST.get("confirm", "").split()) != expected:
+        if " ".join(request.POST.get("confirm", "").split()).lower() != expected.lower():
             problem = "That is not the text; nothing was deleted."
         else:
             try:

@@ -1,5 +1,6 @@
 """Uploading: send a file, map and check it, import it. Works without script; htmx re-checks on change."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,10 +187,16 @@ def field_rows(leaves: list[Leaf], mapping: Mapping, report: CheckReport) -> lis
     rows = []
     for index, leaf in enumerate(leaves):
         one = uses.get(leaf.path, FieldUse(leaf.path, "skip"))
-        sample = " ".join(str(leaf.filled[0]).split())[:SAMPLE_CHARACTERS] if leaf.filled else ""
+        sample = sample_of(leaf.filled[0]) if leaf.filled else ""
         model = one.model or default_model(leaf)
         rows.append(FieldRow(index, leaf.path, sample, report.filled[leaf.path], one.use, model))
     return rows
+
+
+def sample_of(value: Any) -> str:
+    """A value on one line, as the file writes it."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return " ".join(text[: 4 * SAMPLE_CHARACTERS].split())[:SAMPLE_CHARACTERS]
 
 
 def naming(request: WorkspaceRequest, name: str) -> dict[str, Any]:
@@ -241,10 +248,8 @@ def report(request: WorkspaceRequest, pk: int) -> HttpResponseBase:
     if found.path.exists() and found.state != UploadState.REFUSED:
         checked = uploading.check_upload(found, Mapping.from_json(found.mapping), [])
         problems, total = checked.problems.kept, checked.problems.total
-    rows: list[list[object]] = [
-        ["line", "field", "reason"],
-        *([one.line or "file", one.field, one.reason] for one in problems),
-    ]
+    rows: list[list[object]] = [["line", "field", "reason"]]
+    rows += [[one.line or "file", one.field, one.reason] for one in problems]
     if total > MAX_KEPT:
         rows.append(["", "", f"{total - MAX_KEPT:,} more problems are not listed"])
     return streamed(request, csv_lines(rows), filename="problems.csv", content_type="text/csv; charset=utf-8")
