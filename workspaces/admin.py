@@ -42,6 +42,10 @@ def admin_access(request: HttpRequest, workspace: Workspace) -> Access:
     return staff_access(staff_of(request), workspace)
 
 
+def once_it_exists(self: Any, request: HttpRequest, obj: object = None) -> tuple[Any, ...]:
+    return self.inlines if obj else ()
+
+
 class MembershipInline(TabularInline):  # type: ignore[misc]
     """To look at; each row links to where its role is changed."""
 
@@ -83,6 +87,7 @@ class UserAdmin(ServiceAdmin):
     fields = ("email", "name", "is_active", "is_staff", "last_login", "date_joined")
     readonly_fields = ("last_login", "date_joined")
     inlines = (MembershipInline,)
+    get_inlines = once_it_exists
     actions = ("make_password_link", "activate", "deactivate")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -147,6 +152,7 @@ class WorkspaceAdmin(ServiceAdmin):
     readonly_fields = ("slug", "created_at")
     fields = ("name", "slug", "created_at")
     inlines = (MembershipInline,)
+    get_inlines = once_it_exists
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         owners = Count("memberships", filter=Q(memberships__role=Role.OWNER))

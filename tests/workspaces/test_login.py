@@ -7,7 +7,7 @@ from django.core import mail
 from django.test import Client
 
 pytestmark = pytest.mark.django_db
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 PAGES_FOR_ANYONE = (
     "login/",
     "signup/",

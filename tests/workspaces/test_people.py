@@ -9,7 +9,7 @@ from workspaces.access import access_for
 from workspaces.models import AuditEvent, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 PERSON = {"name": "Ada", "email": "Ada@Example.org", "password": PASSWORD}
 
 
@@ -66,7 +66,7 @@ def test_code_is_gone_after_setup(client, data_folder):
 
 def test_wrong_code_and_weak_password_set_nothing_up(client):
     assert b"not the setup code" in client.post("/setup/", setup_values(code="guess")).content
-    assert b"too common" in client.post("/setup/", setup_values(password="password")).content  # noqa: S106
+    assert b"too common" in client.post("/setup/", setup_values(password="password")).content
     assert not User.objects.exists()
     assert not Workspace.objects.exists()
 
