@@ -6,6 +6,7 @@ connections and provider limits, and are fair to each other.
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -30,6 +31,7 @@ from runs.engine.recording import Recorded
 from runs.models import FINISHED_STATUSES, LogLine, Run, RunStatus, Tally
 
 STOP_WITHIN_S = 2.0
+logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]
 
 
@@ -88,6 +90,10 @@ class Host:
             await live.announce(plan.workspace_id, run_id, -1)
         except CannotRun as stop:
             await database.run(leases.pause, run_id, str(stop))
+        except Exception as error:
+            logger.exception("run %s", run_id)
+            await database.run(say, run_id, f"the worker failed, another one goes on: {error!r}", "error")
+            raise
         finally:
             await asyncio.shield(database.run(leases.leave_run, run_id))
 
@@ -143,6 +149,10 @@ def run_to_end(run_id: int, on_record: OnRecord | None = None) -> str:
         if status in FINISHED_STATUSES or status in (RunStatus.PAUSED, ""):
             return status
         time.sleep(0.2)
+
+
+def say(run_id: int, text: str, level: str = "info") -> None:
+    LogLine.objects.create(run_id=run_id, at=timezone.now(), level=level, text=text)
 
 
 def _has_work(run_id: int) -> bool:

@@ -105,10 +105,9 @@ def renew(run_id: int, owner: str) -> str:
     """Prolongs this worker's leases and its hold on the run; returns the run's status, empty if gone."""
     now = now_ms()
     with transaction.atomic():
-        Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner).update(
-            lease_until_ms=now + LEASE_MS
-        )
         Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).update(pump_until_ms=now + LEASE_MS)
+        held = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
+        held.update(lease_until_ms=now + LEASE_MS)
     return Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or ""
 
 

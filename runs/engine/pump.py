@@ -7,6 +7,7 @@ renews the leases and reads pause and cancel.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ LOOK_AHEAD_S = 1.0
 GLIMPSE_EVERY_S = 0.25
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -158,7 +160,12 @@ class Pump:
             except CannotRun as stop:
                 self.reason, self.drain = self.reason or str(stop), True
                 self._finished(
-                    Outcome(work.trial, "pending", "refused", counts=False, error="", attempt_error=str(stop))
+                    Outcome(work.trial, "pending", "refused", counts=False, attempt_error=str(stop))
+                )
+            except Exception as error:  # one item's surprise must not stop the others
+                logger.exception("run %s, item %s", self.plan.run_id, work.trial.seq)
+                self._finished(
+                    Outcome(work.trial, "errored", "internal", error_kind="internal", error=repr(error))
                 )
             if self.queue.qsize() < self.workers // 4 + 1:
                 self.wake.set()
@@ -166,6 +173,7 @@ class Pump:
     async def _attempt(self, work: Work) -> Outcome:
         plan = self.plan
         if plan.endpoint is None:
+            await asyncio.sleep(0)  # scoring never waits, so let others have the loop
             return await attempt(plan, work, self.shared.client, None)
         gate = self.shared.gates.gate(
             plan.endpoint.provider_id or 0, plan.provider_limit, plan.requests_per_minute

@@ -77,6 +77,7 @@ def record(
     """Writes what still holds its fence and counts it; the rest is dropped and logged. Safe to repeat."""
     now = timezone.now()
     with transaction.atomic():
+        lock_run(run_id)
         held = _update_trials(outcomes, now) if outcomes else set()
         kept = [outcome for outcome in outcomes if outcome.trial.id in held]
         if calls and outcomes:
@@ -86,6 +87,11 @@ def record(
         dropped = len(outcomes) - len(kept)
         _log(run_id, kept, dropped, lines, now)
     return Recorded(len(kept), dropped, *state)
+
+
+def lock_run(run_id: int) -> None:
+    """Whoever writes a run's trials and its counters takes the run's row first, so that none deadlock."""
+    Run.objects.select_for_update().filter(pk=run_id).values_list("pk").first()
 
 
 def _stamp(moment: datetime | None) -> str | None:

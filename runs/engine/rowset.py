@@ -17,4 +17,12 @@ def rowset(columns: Mapping[str, str]) -> str:
 
 
 def encode(rows: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, default=str)
+    clean = [{name: storable(value) for name, value in row.items()} for row in rows]
+    return json.dumps(clean, ensure_ascii=False, default=str)
+
+
+def storable(value: Any) -> Any:
+    """Text without what a database refuses, NUL and lone surrogates; anything else as it is."""
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
+        return value
+    return value.replace("\0", "").encode("utf-8", "replace").decode()

@@ -7,6 +7,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from runs import live
+from runs.engine.recording import lock_run
 from runs.models import (
     ACTIVE_STATUSES,
     LIVE_STATES,
@@ -65,6 +66,7 @@ def run_pause(access: Access, run: Run) -> None:
 def run_resume(access: Access, run: Run) -> None:
     """Goes on with a paused run, or with the items that a canceled run left undone. Raises CannotDo."""
     with transaction.atomic():
+        lock_run(run.pk)
         revived = Trial.objects.filter(run=run, state=TrialState.CANCELED).update(
             state=TrialState.PENDING, failures=0, crashes=0
         )
@@ -83,6 +85,7 @@ def run_resume(access: Access, run: Run) -> None:
 def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) -> int:
     """Asks failed items again, all or the given ones; good ones stay. Returns how many. Raises CannotDo."""
     with transaction.atomic():
+        lock_run(run.pk)
         failed = Trial.objects.filter(run=run, state=TrialState.ERRORED)
         if trial_ids is not None:
             failed = failed.filter(pk__in=trial_ids)

@@ -3,6 +3,7 @@
 from django.db import connection, transaction
 
 from runs import live
+from runs.engine.recording import lock_run
 from runs.models import ACTIVE_STATUSES, Evaluation, Run
 from runs.services.control import run_cancel
 from workspaces import audit
@@ -16,6 +17,7 @@ def run_delete(access: Access, run: Run) -> None:
     if run.status in ACTIVE_STATUSES:
         run_cancel(access, run)
     with transaction.atomic():
+        lock_run(run.pk)
         _delete_rows(run)
         audit.record(
             access,
