@@ -1,4 +1,4 @@
-"""Writing a batch of outcomes: trials behind their fence, attempts, scores, counters, log; one transaction."""
+"""Writing a batch of outcomes: trials behind their fence, attempts, scores, counters, log, in one go."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
