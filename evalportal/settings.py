@@ -217,6 +217,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "evalportal.api_schema.describe_errors",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatus": "runs.models.RunStatus",
+        "TrialState": "runs.models.TrialState",
+        "Role": "workspaces.models.Role",
+    },
 }
 
 UNFOLD = {

@@ -1,0 +1,30 @@
+"""The filters of the API's lists of runs and trials."""
+
+from typing import ClassVar
+
+from django_filters import rest_framework as filters
+
+from runs.models import Run, RunStatus, Trial, TrialState
+
+
+class RunFilter(filters.FilterSet):  # type: ignore[misc]
+    status = filters.MultipleChoiceFilter(choices=RunStatus.choices)
+    alias = filters.CharFilter(help_text="Exactly")
+    label = filters.CharFilter(help_text="Exactly")
+    dataset = filters.NumberFilter("dataset_version__dataset_id", help_text="Id of the dataset, any version")
+    model = filters.NumberFilter("model_id", help_text="Id of the registered model")
+    evaluation = filters.NumberFilter("evaluation_id")
+
+    class Meta:
+        model = Run
+        fields: ClassVar[list[str]] = []
+
+
+class TrialListFilter(filters.FilterSet):  # type: ignore[misc]
+    state = filters.MultipleChoiceFilter(choices=TrialState.choices)
+    passed = filters.BooleanFilter(help_text="The first scorer's verdict")
+    section = filters.CharFilter(help_text="Exactly")
+
+    class Meta:
+        model = Trial
+        fields: ClassVar[list[str]] = []

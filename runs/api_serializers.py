@@ -1,0 +1,259 @@
+"""What the API says of evaluations, runs and trials, and what it takes to launch. Shapes, no rules."""
+
+from typing import Any, ClassVar, cast
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from judges.scorers import SCORERS
+from runs.metrics import metrics_json, primary_estimate, section_rows
+from runs.models import Attempt, Evaluation, Run, RunStatus, Score, Trial, TrialState
+from runs.services import Launch
+
+Plain = dict[str, Any]
+LARGEST_ID = 2**63 - 1
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    """A figure with its 95 % interval; null where there is no data, or too little for a bound."""
+
+    value = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    n = serializers.IntegerField()
+    correct = serializers.IntegerField(required=False, help_text="Where the figure is a proportion")
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "number"}, {"type": "string", "format": "decimal"}], "nullable": True}
+)
+class FigureField(serializers.Field[Any, Any, Any, Any]):
+    """A number; money is a decimal in a string."""
+
+
+class MetricSerializer(serializers.Serializer[Any]):
+    """One figure over the trials of a run."""
+
+    value = FigureField()
+    low = serializers.FloatField(required=False, help_text="Of the 95 % interval")
+    high = serializers.FloatField(required=False)
+    n = serializers.IntegerField(required=False, help_text="Trials that the figure is over")
+    correct = serializers.IntegerField(required=False)
+    unit = serializers.ChoiceField(choices=["share", "value", "ms", "tokens", "usd", "s"])
+    note = serializers.CharField(required=False)
+
+
+class SectionSerializer(serializers.Serializer[Any]):
+    """The first scorer over one section of the dataset."""
+
+    section = serializers.CharField()
+    accuracy = EstimateSerializer(allow_null=True)
+    n = serializers.IntegerField()
+    unscored = serializers.IntegerField()
+    latency_p50_ms = serializers.FloatField(allow_null=True)
+
+
+class RunModelSerializer(serializers.Serializer[Any]):
+    """The target model as it was at launch; `id` is null once it was deleted."""
+
+    id = serializers.IntegerField(allow_null=True)
+    name = serializers.CharField()
+    provider = serializers.CharField(allow_blank=True)
+
+
+class RunDatasetSerializer(serializers.Serializer[Any]):
+    """The dataset version that the run is on."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    version_id = serializers.IntegerField()
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """A run with its counters and primary figure."""
+
+    status = serializers.ChoiceField(choices=RunStatus.choices)
+    model = serializers.SerializerMethodField()
+    dataset = serializers.SerializerMethodField()
+    evaluation = serializers.IntegerField(source="evaluation_id")
+    accuracy = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields: ClassVar = [
+            "id", "evaluation", "status", "status_reason", "alias", "label", "model", "dataset", "total",
+            "done", "errored", "canceled", "retried", "accuracy", "created_at", "started_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(RunModelSerializer)
+    def get_model(self, run: Run) -> Plain:
+        frozen = run.config.get("model", {})
+        return {"id": run.model_id, "name": frozen.get("name", ""), "provider": frozen.get("provider", "")}
+
+    @extend_schema_field(RunDatasetSerializer)
+    def get_dataset(self, run: Run) -> Plain:
+        version = run.dataset_version
+        return {
+            "id": version.dataset_id,
+            "name": version.dataset.name,
+            "version": version.number,
+            "version_id": version.pk,
+        }
+
+    @extend_schema_field(EstimateSerializer(allow_null=True))
+    def get_accuracy(self, run: Run) -> Plain | None:
+        estimate = primary_estimate(run, run.tallies.all())
+        return estimate.as_dict() if estimate else None
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run with its frozen configuration, every metric and the sections."""
+
+    metrics = serializers.SerializerMethodField()
+    sections = serializers.SerializerMethodField()
+
+    class Meta(RunSerializer.Meta):
+        fields: ClassVar = [*RunSerializer.Meta.fields, "metrics", "sections", "config"]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField(child=MetricSerializer()))
+    def get_metrics(self, run: Run) -> Plain:
+        return metrics_json(run)
+
+    @extend_schema_field(SectionSerializer(many=True))
+    def get_sections(self, run: Run) -> list[Plain]:
+        return [
+            {
+                "section": row.name,
+                "accuracy": row.estimate.as_dict() if row.estimate else None,
+                "n": row.n,
+                "unscored": row.unscored,
+                "latency_p50_ms": row.p50_ms,
+            }
+            for row in section_rows(run, run.tallies.all())
+        ]
+
+
+class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
+    """One launch with its runs."""
+
+    created_by = serializers.SerializerMethodField()
+    runs = RunSerializer(many=True)
+
+    class Meta:
+        model = Evaluation
+        fields: ClassVar = ["id", "name", "created_by", "created_at", "runs"]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_created_by(self, evaluation: Evaluation) -> str | None:
+        return evaluation.created_by.email if evaluation.created_by else None
+
+
+class LaunchedSerializer(serializers.Serializer[Any]):
+    """What a launch made; the runs wait for a worker."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    runs = serializers.ListField(child=serializers.IntegerField(), help_text="Ids of the runs, one per model")
+
+
+class ScorerChoiceSerializer(serializers.Serializer[Any]):
+    """One scorer with its options."""
+
+    key = serializers.CharField(help_text=f"One of {', '.join(SCORERS)}")
+    name = serializers.CharField(required=False, help_text="If a scorer is used twice; default: the key")
+    options = serializers.DictField(required=False, help_text="By name; what is left out has its default")
+
+
+class LaunchSerializer(serializers.Serializer[Any]):
+    """What is to be launched."""
+
+    dataset_version_id = serializers.IntegerField(max_value=LARGEST_ID)
+    model_ids = serializers.ListField(child=serializers.IntegerField(max_value=LARGEST_ID), required=False)
+    recorded_names = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Models whose recorded responses are scored"
+    )
+    responses = serializers.ChoiceField(choices=["fresh", "recorded"], default="fresh")
+    scorers = ScorerChoiceSerializer(many=True, help_text="The first one gives the run's accuracy")
+    template = serializers.CharField(
+        required=False, trim_whitespace=False, help_text="Jinja2; default: the input as it is"
+    )
+    params = serializers.DictField(
+        required=False, help_text="temperature, top_p, max_tokens, stop, seed, extra_body"
+    )
+    name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    alias = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    label = serializers.CharField(required=False, allow_blank=True, max_length=120)  # type: ignore[assignment]
+    epochs = serializers.IntegerField(required=False)
+    concurrency = serializers.IntegerField(required=False, allow_null=True)
+    max_failures = serializers.IntegerField(
+        required=False, help_text="Failed calls per trial before it is errored"
+    )
+    limit = serializers.IntegerField(required=False, allow_null=True, help_text="Only the first items")
+
+    def wish(self) -> Launch:
+        """After `is_valid`."""
+        return Launch(**cast(Plain, self.validated_data))
+
+
+class RetriedSerializer(serializers.Serializer[Any]):
+    """How many trials are asked again."""
+
+    retried = serializers.IntegerField()
+
+
+class ScoreSerializer(serializers.ModelSerializer[Score]):
+    """One scorer's verdict: a value, or the reason why there is none."""
+
+    class Meta:
+        model = Score
+        fields: ClassVar = ["scorer", "value", "passed", "answer", "explanation", "unscored_reason"]
+        read_only_fields = fields
+
+
+class AttemptSerializer(serializers.ModelSerializer[Attempt]):
+    """One call that was made for a trial."""
+
+    class Meta:
+        model = Attempt
+        fields: ClassVar = [
+            "number", "outcome", "status_code", "error", "retry_after_ms", "latency_ms", "input_tokens",
+            "output_tokens", "started_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class TrialSerializer(serializers.ModelSerializer[Trial]):
+    """A trial with its item's question, response and scores."""
+
+    state = serializers.ChoiceField(choices=TrialState.choices)
+    item_id = serializers.CharField(source="item.external_id", help_text="As the dataset's file names it")
+    prompt = serializers.CharField(source="item.prompt")
+    references = serializers.ListField(child=serializers.CharField(), source="item.references")
+    scores = ScoreSerializer(many=True)
+    attempt_count = serializers.IntegerField()
+
+    class Meta:
+        model = Trial
+        fields: ClassVar = [
+            "seq", "epoch", "section", "state", "item_id", "prompt", "references", "response",
+            "finish_reason", "answer", "passed", "scores", "latency_ms", "first_token_ms", "input_tokens",
+            "output_tokens", "cost", "attempt_count", "error_kind", "error", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class TrialDetailSerializer(TrialSerializer):
+    """A trial with everything of its item and every attempt."""
+
+    messages = serializers.JSONField(source="item.messages", allow_null=True)
+    choices = serializers.ListField(child=serializers.CharField(), source="item.choices")
+    metadata = serializers.DictField(source="item.metadata")
+    attempts = AttemptSerializer(many=True)
+
+    class Meta(TrialSerializer.Meta):
+        fields: ClassVar = [*TrialSerializer.Meta.fields, "messages", "choices", "metadata", "attempts"]
+        read_only_fields = fields

@@ -1,0 +1,12 @@
+"""API routes of evaluations, runs and trials."""
+
+from rest_framework.routers import SimpleRouter
+
+from runs.api import EvaluationViewSet, RunViewSet, TrialViewSet
+
+router = SimpleRouter(trailing_slash=False)
+router.register("evaluations", EvaluationViewSet, basename="evaluation")
+router.register("runs", RunViewSet, basename="run")
+router.register(r"runs/(?P<run_id>\d{1,18})/trials", TrialViewSet, basename="trial")
+
+urlpatterns = router.urls
