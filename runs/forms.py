@@ -46,7 +46,7 @@ class OptionInput:
 
 @dataclass
 class ScorerSlot:
-    """One scorer that may be chosen, with the inputs of its options. `id` is its key, or key-2 for a second."""
+    """One scorer that may be chosen, with inputs for its options. `id` is its key, or key-2 for a second."""
 
     id: str
     key: str
@@ -133,7 +133,9 @@ class LaunchForm(forms.Form):
 
     def choose_defaults(self) -> None:
         """A new launch: the newest version, the only model, and a scorer that suits the items."""
-        version = self.version or next(iter(self.versions), None)
+        chosen = self.initial.get("dataset_version")
+        asked = [version for version in self.versions if version.pk == chosen]
+        version = next(iter(asked or self.versions), None)
         if version is None:
             return
         self.initial.setdefault("dataset_version", version.pk)
@@ -203,7 +205,7 @@ class LaunchForm(forms.Form):
 
 
 def fitting_scorer(version: DatasetVersion) -> str:
-    """Multiple choice where the first item has choices, numeric where its reference is a number, else exact match."""
+    """By the first item: multiple choice with choices, numeric with a number to match, else exact match."""
     item = first_item(version)
     if item is None:
         return "exact_match"

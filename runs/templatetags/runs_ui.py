@@ -1,9 +1,12 @@
 """How the figures of a run are written: metrics with unit and interval, the grid's label, what is left."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -21,17 +24,27 @@ UNITS: dict[str, tuple[float, int, str]] = {
     "value": (1, 3, ""),
 }
 LATENCY_AXIS_MS = 30_000
+TOTALS = ("input_tokens", "output_tokens", "cost", "duration")  # the head tells the duration
 
 
 @register.filter
 def tiles(metrics: Iterable[Metric]) -> list[Metric]:
-    """Without figures that repeat the accuracy: a pass-or-fail scorer's mean, or its second name."""
-    shown: list[Metric] = []
-    for metric in metrics:
-        twin = shown[0] if shown and metric.key in ("mean", "exact_match") else None
-        if twin is None or metric.value is None or metric.value != twin.value:
-            shown.append(metric)
-    return shown
+    """The figures that get a tile: without those that repeat the accuracy, and tokens beside their cost."""
+    by_key = {metric.key: metric for metric in metrics}
+    shown = [metric for key, metric in by_key.items() if key not in TOTALS and not _repeats(metric, by_key)]
+    tokens = [by_key.get("input_tokens"), by_key.get("output_tokens")]
+    if not all(tokens):
+        return shown
+    counts = [int(metric.value or 0) for metric in tokens if metric]
+    note = f"{counts[0]:,} tokens in, {counts[1]:,} out"
+    cost = by_key.get("cost") or Metric("tokens", "Tokens", "tokens", sum(counts), n=by_key["input_tokens"].n)
+    return [*shown, replace(cost, note=note)]
+
+
+def _repeats(metric: Metric, by_key: Mapping[str, Metric]) -> bool:
+    """A pass-or-fail scorer's mean, or the accuracy under the scorer's own name."""
+    accuracy = by_key.get("accuracy")
+    return bool(accuracy and metric.key in ("mean", "exact_match") and metric.value == accuracy.value)
 
 
 @register.simple_tag
@@ -64,8 +77,10 @@ def metric_interval(metric: Metric) -> str:
 @register.simple_tag
 def metric_note(metric: Metric) -> str:
     """[53.6, 58.9], n = 1,319 so far"""
-    if metric.key == "errors":
+    if metric.low is None and metric.value is not None:
         return metric.note or f"of {ui.plural(metric.n, 'item,items')}"
+    if metric.key == "answer_rate":
+        metric = replace(metric, note="")
     count = f"n\u00a0=\u00a0{metric.n:,}" + (" so far" if metric.provisional else "")
     return "; ".join(filter(None, [", ".join(filter(None, [metric_interval(metric), count])), metric.note]))
 
@@ -91,7 +106,7 @@ def metric_whisker(metric: Metric) -> str | SafeString:
 def grid_label(card: Card) -> str:
     """What the progress grid shows, in words."""
     run = card.run
-    parts = [f"{run.terminal:,} of {run.total:,} items done"]
+    parts = [f"{attended(run):,} of {run.total:,} items done"]
     if card.estimate is not None:
         parts.append(f"{card.correct:,} correct")
     if card.in_flight:
@@ -102,9 +117,15 @@ def grid_label(card: Card) -> str:
 
 
 @register.filter
+def attended(run: Run) -> int:
+    """Items with a response or an error; those that a cancel left out don't count."""
+    return run.done + run.errored
+
+
+@register.filter
 def not_finished(run: Run) -> int:
     """Items that have neither a response nor an error."""
-    return run.total - run.done - run.errored
+    return run.total - attended(run)
 
 
 @register.filter
@@ -117,6 +138,23 @@ def about(seconds: float | None) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h".replace(".0 h", " h")
+
+
+@register.filter
+def since(moment: datetime) -> float:
+    """Seconds from then to now."""
+    return (timezone.now() - moment).total_seconds()
+
+
+@register.filter
+def model_name(run: Run) -> str:
+    """The model's exact name where the alias is not plainly the same."""
+    name = str(run.config["model"]["name"])
+    return "" if _letters(name) == _letters(run.alias) else name
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()
 
 
 @register.filter
