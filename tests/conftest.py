@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that needs what this machine lacks is skipped with one clear line, or fails where it is required."""
+    """What this machine lacks skips a test with one clear line, or fails it where it is required."""
     for marker, missing, required in (
         ("services", services.missing_servers, services.REQUIRED),
         ("browser", services.missing_browser, services.REQUIRED),

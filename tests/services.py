@@ -22,6 +22,11 @@ REQUIRED = os.environ.get("EVALPORTAL_REQUIRE_SERVICES") == "1"
 CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
+def environment(changes: dict[str, str]) -> dict[str, str]:
+    """This process's environment with changes, for a portal of its own."""
+    return os.environ | {"DJANGO_SETTINGS_MODULE": "evalportal.settings"} | changes
+
+
 def postgres_bin() -> Path | None:
     """The folder of PostgreSQL's server programs; Debian keeps them off the PATH."""
     found = shutil.which("initdb")
@@ -170,7 +175,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=os.environ | env, stdout=log, stderr=log,
+                [sys.executable, *arguments], cwd=ROOT, env=environment(env), stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
