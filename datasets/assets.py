@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from django.db import transaction
@@ -51,6 +52,12 @@ def unused_remove(asset_ids: Iterable[int]) -> int:
         with transaction.atomic():
             deleted, _ = Asset.objects.filter(pk=asset.pk, item_assets=None).delete()
             if deleted:
-                asset.path.unlink(missing_ok=True)
+                transaction.on_commit(partial(_unlink_orphan, asset))
                 removed += 1
     return removed
+
+
+def _unlink_orphan(asset: Asset) -> None:
+    """After the commit, since a rollback would not bring the file back."""
+    if not Asset.objects.filter(workspace_id=asset.workspace_id, sha256=asset.sha256).exists():
+        asset.path.unlink(missing_ok=True)

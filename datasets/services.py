@@ -11,6 +11,7 @@ from datasets.removal import users_of, version_remove
 from datasets.tasks import version_remove_later
 from workspaces import audit
 from workspaces.access import Access
+from workspaces.services import Refused
 
 __all__ = [
     "ImportProblems",
@@ -26,7 +27,7 @@ __all__ = [
 INLINE_ITEMS = 20_000  # more than this is removed by a worker
 
 
-class InUse(Exception):
+class InUse(Refused):
     """Something still needs it; the message says what and what to do."""
 
 

@@ -10,6 +10,7 @@ from workspaces.api_base import AnyPerson
 v1 = [
     path("", include("workspaces.api_urls")),
     path("", include("registry.api_urls")),
+    path("", include("datasets.api_urls")),
     path("", include("runs.api_urls")),
 ]
 

@@ -59,7 +59,7 @@ def upload(request: WorkspaceRequest) -> HttpResponse:
             form.add_error("file", str(error))
     names = selectors.datasets_of(request.access.workspace).values_list("name", flat=True)[:200]
     status = 422 if request.method == "POST" else 200
-    context = {"form": form, "names": names, "upload_max": settings.UPLOAD_MAX_BYTES}
+    context = {"form": form, "names": names, "upload_max": settings.UPLOAD_MAX_BYTES >> 20}
     return render(request, "datasets/upload.html", context, status=status)
 
 

@@ -1,0 +1,12 @@
+"""How long texts are shown in one cell."""
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def gist(text: str) -> str:
+    """A worked solution says its answer last: of several lines the last one, behind an ellipsis."""
+    lines = [line for line in str(text).splitlines() if line.strip()]
+    return f"… {lines[-1]}" if len(lines) > 1 else str(text)
