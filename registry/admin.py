@@ -29,11 +29,12 @@ from workspaces.models import User
 
 Row = Provider | RegisteredModel
 HEALTH_COLOURS = {"ok": "success", "failing": "danger", "stale": "warning", "unknown": "default"}
+FORGETS = {"forget_key": "api_key", "forget_headers": "headers"}  # a switch of the form → what it removes
 CLEARED = {
     "api_key": "The key was removed, since scheme, host or port changed. Enter the one for the new address.",
     "headers": "The extra headers were removed, since scheme, host or port changed.",
 }
-SOURCE_COLOURS = {"platform": "info", "running": "success", "external": "primary", "trained": "primary"}
+SOURCE_COLOURS = dict.fromkeys(Source.values, "default") | {"platform": "info", "running": "success"}
 
 
 class StaffAdmin(ServiceAdmin):
@@ -138,6 +139,17 @@ class ProviderAdmin(StaffAdmin):
         ),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        """To remove a secret is offered where one is stored."""
+        if obj is None:
+            gone = {"forget_key", "forget_headers"}
+        else:
+            gone = {name for name, kept in FORGETS.items() if not getattr(obj, kept)}
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name not in gone]})
+            for title, options in self.fieldsets
+        ]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         rows: QuerySet[Provider] = super().get_queryset(request)
         return rows.annotate(model_count=Count("registered_models"))
@@ -150,9 +162,9 @@ class ProviderAdmin(StaffAdmin):
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: Any) -> None:
         cleared = services.provider_save(staff_of(request), obj, **cast(ProviderForm, form).secrets())
-        asked = {"api_key": form.cleaned_data["forget_key"], "headers": form.cleaned_data["forget_headers"]}
+        asked = {FORGETS[box] for box in FORGETS if form.cleaned_data.get(box)}
         for name in cleared:
-            if not asked[name]:
+            if name not in asked:
                 self.message_user(request, CLEARED[name], messages.WARNING)
 
     def delete_row(self, request: HttpRequest, row: Provider) -> None:
@@ -183,6 +195,7 @@ class ProviderAdmin(StaffAdmin):
         return self.page(
             request, "registry/admin_models.html", f"Register models: {provider}",
             row=provider, form=form, failure=failure, names=[(name, name in known) for name in names],
+            offers=bool(set(names) - known),
         )  # fmt: skip
 
 

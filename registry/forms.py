@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 else:
     ProviderBase = ModelBase = forms.ModelForm
 
-KEEP = "Write-only. Leave it empty to keep what is stored; it is removed when scheme, host or port change."
+KEPT = "One is stored. Leave this empty to keep it; it is removed when scheme, host or port change."
+NOTHING_KEPT = "Write-only: once saved it is never shown again."
 
 
 class BlankTextarea(UnfoldAdminTextareaWidget):  # type: ignore[misc]
@@ -53,7 +54,6 @@ class ProviderForm(ProviderBase):
         max_length=5000,
         validators=[rules.check_key],
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text=KEEP,
     )
     forget_key = forms.BooleanField(
         label="Remove the stored key", required=False, widget=UnfoldBooleanSwitchWidget
@@ -64,7 +64,7 @@ class ProviderForm(ProviderBase):
         max_length=20_000,
         validators=[rules.check_headers],
         widget=BlankTextarea(attrs={"rows": 3, "placeholder": '{"x-team": "evaluation"}'}),
-        help_text="A JSON object of header names and values. " + KEEP,
+        help_text="A JSON object of header names and values. ",
     )
     forget_headers = forms.BooleanField(
         label="Remove the stored headers", required=False, widget=UnfoldBooleanSwitchWidget
@@ -76,14 +76,13 @@ class ProviderForm(ProviderBase):
             "name", "workspace", "protocol", "base_url", "is_active",
             "concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute",
         )  # fmt: skip
+        labels = {"timeout_s": "Timeout in seconds", "is_active": "Active"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, stored in (("key", self.instance.api_key), ("headers", self.instance.headers)):
             if f"new_{name}" in self.fields:
-                state = "Something is stored." if stored else "Nothing is stored."
-                field = self.fields[f"new_{name}"]
-                field.help_text = f"{state} {field.help_text}"
+                self.fields[f"new_{name}"].help_text += KEPT if stored else NOTHING_KEPT
 
     def clean_base_url(self) -> str:
         url: str = self.cleaned_data["base_url"].strip().rstrip("/")
@@ -109,12 +108,24 @@ class RegisteredModelForm(ModelBase):
         help_text="Images are sent only to models that see them; answers stream in only from those that can.",
     )
 
+    default_params = forms.JSONField(
+        label="Default parameters",
+        required=False,
+        initial=dict,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text='Sent unless the launch says otherwise, as a JSON object: {"temperature": 0}',
+    )
+
     class Meta:
         model = RegisteredModel
         fields = (
             "source", "provider", "endpoint_id", "parent", "hf_repo", "hf_revision", "name", "alias",
             "workspace", "is_active", "capabilities", "default_params", "input_price", "output_price",
         )  # fmt: skip
+        labels = {"name": "Exact name", "is_active": "Active"}
+
+    def clean_default_params(self) -> Any:
+        return self.cleaned_data["default_params"] or {}
 
 
 class RegisterNamesForm(forms.Form):
