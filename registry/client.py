@@ -10,7 +10,7 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -33,6 +33,7 @@ MAX_BODY_BYTES = 10 << 20
 MAX_ERROR_BYTES = 64 << 10
 CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 30.0
+END_OF_STREAM_S = 0.1
 PREPARED_KEPT = 512
 FIXED_HEADERS = {
     "accept": "application/json, text/event-stream",
@@ -267,10 +268,19 @@ async def _streamed(
         async for chunk in chunks:
             feed(lines.feed(inflow.take(chunk)))
             if reader.done:
+                await _drain(chunks, inflow)
                 break
         else:
             feed(lines.rest())
     return reader.answer(), first_token_ms
+
+
+async def _drain(chunks: AsyncIterator[bytes], inflow: Inflow) -> None:
+    """Reads on to the body's end, if it comes at once: only then the connection can be used again."""
+    with suppress(TimeoutError, httpx.TransportError, CallFailed):
+        async with asyncio.timeout(END_OF_STREAM_S):
+            async for chunk in chunks:
+                inflow.take(chunk)
 
 
 def _is_event_stream(response: httpx.Response) -> bool:

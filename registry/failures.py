@@ -141,11 +141,12 @@ def failure_of(error: Exception, endpoint: Endpoint, secrets: Secrets) -> CallFa
             "bad_request", f"The request cannot be sent: {redact(str(error), secrets)[:SAID_CHARS]}"
         )
     if isinstance(error, httpx.TransportError | aiohttp.ClientError | OSError):
-        return _connection(error.__cause__ or error, secrets)
+        told_by_transport = isinstance(error, httpx.TransportError) and error.__cause__ is not None
+        return _connection(error.__cause__ or error if told_by_transport else error)
     return None
 
 
-def _connection(cause: BaseException, secrets: Secrets) -> CallFailed:
+def _connection(cause: BaseException) -> CallFailed:
     """The transport reports most of these as ConnectTimeout; what is true stands in its cause."""
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         reason = getattr(cause.certificate_error, "verify_message", "") or cause.certificate_error

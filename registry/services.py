@@ -146,7 +146,7 @@ def models_register(
     for name in new:
         model = RegisteredModel(workspace=provider.workspace, provider=provider, name=name, source=chosen)
         model.full_clean()
-        model.save()
+        model.save(force_insert=True)
         made.append(model)
     if made:
         _note(
@@ -182,7 +182,7 @@ def model_by_name_only(access: Access, name: str) -> RegisteredModel:
         return found
     model = RegisteredModel(workspace=access.workspace, name=name, source=Source.NAME_ONLY)
     model.full_clean()
-    model.save()
+    model.save(force_insert=True)
     audit.record(access, "model.create", name, source=Source.NAME_ONLY.value)
     return model
 
@@ -260,7 +260,7 @@ def _editable(row: Provider | RegisteredModel) -> list[str]:
 
 
 def _save(row: Provider | RegisteredModel, *, is_new: bool) -> None:
-    row.save() if is_new else row.save(update_fields=[*_editable(row), *HEALTH])
+    row.save(force_insert=True) if is_new else row.save(update_fields=[*_editable(row), *HEALTH])
 
 
 def _changed(stored: Provider | RegisteredModel | None, row: Provider | RegisteredModel) -> list[str]:
