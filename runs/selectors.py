@@ -9,7 +9,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from datasets.models import ItemAsset
-from runs import live
+from runs.glimpses import Glimpse, glimpse_of
 from runs.metrics import elapsed_s, primary_estimate
 from runs.models import (
     ACTIVE_STATUSES,
@@ -182,7 +182,7 @@ class Card:
     correct: int
     elapsed_s: float | None
     left_s: float | None
-    glimpse: live.Glimpse | None
+    glimpse: Glimpse | None
     failures: Sequence[tuple[str, int]] = field(default_factory=tuple)
     ahead: int = 0
     assets: Sequence[ItemAsset] = field(default_factory=tuple)
@@ -191,7 +191,7 @@ class Card:
 def cards(runs: Sequence[Run]) -> list[Card]:
     """Cards of runs that carry their tallies; four queries at most, whatever their number."""
     cells = cells_of([run.pk for run in runs])
-    glimpses = {run.pk: live.glimpse_of(run.pk) for run in runs if run.status == RunStatus.RUNNING}
+    glimpses = {run.pk: glimpse_of(run.pk) for run in runs if run.status == RunStatus.RUNNING}
     assets = assets_of([glimpse.item_id for glimpse in glimpses.values() if glimpse])
     flying = seqs_in_flight(runs)
     failures = failure_kinds([run.pk for run in runs if run.errored])
@@ -200,7 +200,7 @@ def cards(runs: Sequence[Run]) -> list[Card]:
     return [_with_glimpse(each, glimpses.get(each.run.pk), assets) for each in made]
 
 
-def _with_glimpse(card: Card, glimpse: live.Glimpse | None, assets: Mapping[int, list[ItemAsset]]) -> Card:
+def _with_glimpse(card: Card, glimpse: Glimpse | None, assets: Mapping[int, list[ItemAsset]]) -> Card:
     return replace(card, glimpse=glimpse, assets=assets.get(glimpse.item_id, [])) if glimpse else card
 
 

@@ -24,6 +24,7 @@ from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work, load_work
 from runs.engine.progress import Progress
 from runs.engine.recording import Recorded
+from runs.glimpses import Glimpse, show_glimpse
 from runs.models import RunStatus
 
 RECORD_EVERY_S = 0.1
@@ -67,7 +68,7 @@ class Pump:
         self.reason = ""
         self.completed = 0
         self.progress = Progress(self.plan.total)
-        self.glimpse: live.Glimpse | None = None
+        self.glimpse: Glimpse | None = None
         self.glimpse_changed = False
         self.summary_due = 0.0
         self.renewed = time.monotonic()
@@ -196,7 +197,7 @@ class Pump:
         """Makes this the item that the card shows, unless one is shown that is still in flight."""
         if self.glimpse and self.glimpse.trial_id in self.in_hand:
             return None
-        shown = live.Glimpse(work.trial.id, work.trial.seq, work.trial.item_id, work.prompt[:600])
+        shown = Glimpse(work.trial.id, work.trial.seq, work.trial.item_id, work.prompt[:600])
         self.glimpse, self.glimpse_changed = shown, True
         pieces: list[str] = []
 
@@ -204,7 +205,7 @@ class Pump:
             pieces.append(piece)
             if self.glimpse and self.glimpse.trial_id == shown.trial_id:
                 text = "".join(pieces)[-1500:]
-                self.glimpse = live.Glimpse(shown.trial_id, shown.seq, shown.item_id, shown.prompt, text)
+                self.glimpse = Glimpse(shown.trial_id, shown.seq, shown.item_id, shown.prompt, text)
                 self.glimpse_changed = True
 
         return on_text
@@ -238,7 +239,7 @@ class Pump:
         now = time.monotonic()
         if self.glimpse and self.glimpse_changed and now - getattr(self, "_shown_at", 0.0) > GLIMPSE_EVERY_S:
             self._shown_at, self.glimpse_changed = now, False
-            await self._db(live.show_glimpse, self.plan.run_id, self.glimpse)
+            await self._db(show_glimpse, self.plan.run_id, self.glimpse)
             await live.announce(self.plan.workspace_id, self.plan.run_id, -1)
 
     async def _summarise(self) -> None:
