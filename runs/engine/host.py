@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -24,6 +22,7 @@ from runs import live
 from runs.engine import leases
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gates
+from runs.engine.owners import new_owner
 from runs.engine.plan import CannotRun, load_plan
 from runs.engine.progress import Progress
 from runs.engine.pump import Pump, Shared
@@ -50,8 +49,7 @@ class Host:
         self.loop.run_forever()
 
     async def _share(self) -> Shared:
-        owner = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
-        return Shared(DatabaseThread(), Client(), Gates(), owner)
+        return Shared(DatabaseThread(), Client(), Gates(), new_owner())
 
     def call(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
         return asyncio.run_coroutine_threadsafe(work, self.loop)

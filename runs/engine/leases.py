@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from runs.engine.clock import now_ms, now_ms_sql, now_sql
+from runs.engine.owners import is_dead
 from runs.engine.rowset import encode, rowset
 from runs.models import LIVE_STATES, Attempt, GridCell, LogLine, Run, RunStatus, Trial, TrialState, cell_size
 
@@ -153,7 +154,8 @@ def others_want_a_pump(run_id: int) -> bool:
 
 
 def sweep() -> list[int]:
-    """Expired leases go back, finished runs are finished; returns the runs that need a pump."""
+    """Expired leases go back; returns the runs that need a pump, if only to be finished."""
+    release_dead()
     now = now_ms()
     expired = Trial.objects.filter(state=TrialState.LEASED, lease_until_ms__lt=now)
     for run_id in sorted(set(expired.values_list("run_id", flat=True))):
@@ -206,10 +208,14 @@ def _count_poison(run: Run, seqs: Sequence[int]) -> None:
         GridCell.objects.filter(pk=cell.pk).update(errored=F("errored") + 1)
 
 
-def release_everything() -> None:
-    """At the start of the only process there is: no lease of an earlier one can still be held."""
-    Trial.objects.filter(state=TrialState.LEASED).update(lease_until_ms=0)
-    Run.objects.exclude(pump_until_ms=0).update(pump_until_ms=0)
+def release_dead() -> None:
+    """Ends the leases of processes of this machine that are gone, before they run out by themselves."""
+    leased = Trial.objects.filter(state=TrialState.LEASED)
+    dead = [owner for owner in leased.order_by().values_list("owner", flat=True).distinct() if is_dead(owner)]
+    for owner in dead:
+        lost = leased.filter(owner=owner)
+        Run.objects.filter(pk__in=set(lost.values_list("run_id", flat=True))).update(pump_until_ms=0)
+        lost.update(lease_until_ms=0)
 
 
 def finish(run_id: int) -> bool:

@@ -1,5 +1,6 @@
 """The engine against a real endpoint: every way a call can end, and what is on record afterwards."""
 
+import subprocess
 import threading
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ from django.db import connection
 
 from datasets.models import DatasetVersion, Item
 from registry.models import Provider, RegisteredModel
-from runs.engine import leases
+from runs.engine import leases, owners
 from runs.engine.check import check_run
 from runs.engine.host import run_to_end
 from runs.engine.outcomes import Outcome
@@ -169,18 +170,35 @@ def test_a_lost_lease_goes_back_and_its_late_write_is_dropped(launched: Launched
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
     claimed = leases.claim(run.pk, "dead worker", 2, True)
     assert [trial.seq for trial in claimed] == [1, 2]
-    leases.release_everything()
+    expire_leases()
     assert leases.sweep() == [run.pk]
     assert Attempt.objects.filter(run=run, outcome="lost").count() == 2
     assert finished(run).done == 3
     assert set(run.trials.values_list("crashes", flat=True)) == {0, 1}
 
 
+def expire_leases() -> None:
+    """As if their holders had been silent for longer than a lease."""
+    Trial.objects.filter(state=TrialState.LEASED).update(lease_until_ms=0)
+    Run.objects.update(pump_until_ms=0)
+
+
+def test_leases_of_a_dead_process_end_at_once(launched: Launched) -> None:
+    run = launched(2)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    child = subprocess.Popen(["true"])
+    child.wait()
+    leases.claim(run.pk, f"{owners.machine()}:{child.pid}:gone", 1, True)
+    leases.claim(run.pk, owners.new_owner(), 1, True)
+    leases.sweep()
+    assert list(run.trials.order_by("seq").values_list("state", "crashes")) == [("pending", 1), ("leased", 0)]
+
+
 def test_a_late_write_changes_nothing(launched: Launched) -> None:
     run = launched(2)
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
     stale = leases.claim(run.pk, "slow worker", 1, True)[0]
-    leases.release_everything()
+    expire_leases()
     leases.sweep()
     state = record(run.pk, [Outcome(stale, "done", response="late")], True)
     assert (state.written, state.dropped) == (0, 1)
@@ -193,7 +211,7 @@ def test_three_crashes_make_an_item_poison(launched: Launched) -> None:
     for _ in range(3):
         Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
         assert len(leases.claim(run.pk, "crasher", 1, True)) == 1
-        leases.release_everything()
+        expire_leases()
         leases.sweep()
     run = finished(run)
     assert (run.status, run.errored) == (RunStatus.FAILED, 1)
