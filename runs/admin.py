@@ -74,8 +74,8 @@ class RunAdmin(DeletableAdmin):
     search_help_text = "Number, alias, label, model, dataset"
     actions = ("cancel", "retry_failed")
     fields = readonly_fields = (
-        "heading",
-        "status_badge",
+        "alias",
+        "status",
         "status_reason",
         "workspace",
         "evaluation",

@@ -15,12 +15,13 @@ from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from runs.models import Run
-from runs.selectors_pages import first_item, recorded_names
+from runs.selectors_pages import first_items, recorded_names
 from runs.services import Launch
 from workspaces.models import Workspace
 
 # Fields of Launch → fields of this form
 FORM_NAMES = {"dataset_version_id": "dataset_version", "model_ids": "models", "recorded_names": "recorded"}
+MOSTLY = 0.8
 PARAMS = ("temperature", "top_p", "max_tokens", "seed")
 
 
@@ -205,17 +206,15 @@ class LaunchForm(forms.Form):
 
 
 def fitting_scorer(version: DatasetVersion) -> str:
-    """By the first item: multiple choice with choices, numeric with a number to match, else exact match."""
-    item = first_item(version)
-    if item is None:
-        return "exact_match"
-    if item.choices:
-        return "multiple_choice"
-    return (
-        "numeric"
-        if any(read_number(str(reference), fallback=False) for reference in item.references)
-        else "exact_match"
+    """By the first items: multiple choice with choices, numeric with numbers to match, else exact match."""
+    sample = first_items(version, 40)
+    with_choices = sum(1 for item in sample if item.choices)
+    with_number = sum(
+        1 for item in sample if any(read_number(str(text), fallback=False) for text in item.references)
     )
+    if sample and with_choices > MOSTLY * len(sample):
+        return "multiple_choice"
+    return "numeric" if sample and with_number > MOSTLY * len(sample) else "exact_match"
 
 
 def _or(value: int | None, default: int) -> int:

@@ -135,8 +135,8 @@ def prompt_of_trial(run: Run, trial: Trial) -> Prompt:
     )
 
 
-def first_item(version: DatasetVersion) -> Item | None:
-    return Item.objects.filter(version=version).order_by("position").first()
+def first_items(version: DatasetVersion, count: int = 1) -> list[Item]:
+    return list(Item.objects.filter(version=version).defer("responses").order_by("position")[:count])
 
 
 def log_text(run: Run) -> Iterator[str]:

@@ -7,7 +7,11 @@
 
   const isTyping = (target) =>
     target.isContentEditable || target.matches?.("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])");
-  const rows = () => $$("[data-nav], .data-table tbody th a:not([data-nav])").filter((link) => link.offsetParent !== null);
+  const rows = () => {
+    const marked = $$("[data-nav]");
+    const links = marked.length ? marked : $$(".data-table tbody th a");
+    return links.filter((link) => link.offsetParent !== null);
+  };
   const move = (by) => {
     if ($("#drawer[data-item]")) {
       portal.step(by > 0 ? "next" : "previous");

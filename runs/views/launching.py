@@ -83,14 +83,14 @@ def sheet_context(request: HttpRequest) -> dict[str, Any]:
 
 def _context(request: HttpRequest, form: LaunchForm) -> dict[str, Any]:
     found, problems = _forecast(request, form)
-    item = selectors_pages.first_item(form.version) if form.version else None
+    items = selectors_pages.first_items(form.version) if form.version else []
     recorded = form["responses"].value() == "recorded"
     return {
         "launch_form": form,
         "plan": found,
         "plan_problems": problems,
-        "preview": selectors_pages.prompt_of(item, form["template"].value() or "", recorded=recorded)
-        if item
+        "preview": selectors_pages.prompt_of(items[0], form["template"].value() or "", recorded=recorded)
+        if items
         else None,
         "generation_open": any(form[name].errors for name in GENERATION if form.is_bound),
     }
