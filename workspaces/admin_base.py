@@ -28,7 +28,6 @@ class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
     `delete_row`; a service that refuses rolls back and its words are shown."""
 
     list_filter_submit = True
-    show_full_result_count = False
 
     def _is_staff(self, request: HttpRequest, obj: object = None) -> bool:
         return bool(request.user.is_active and getattr(request.user, "is_staff", False))

@@ -122,7 +122,7 @@ class TokenForm(RoleForm):
 class TypedConfirmation(forms.Form):
     """Destruction is typed: the phrase, exactly."""
 
-    phrase = forms.CharField(
+    confirm = forms.CharField(
         strip=True,
         label="Confirmation",
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
@@ -131,10 +131,10 @@ class TypedConfirmation(forms.Form):
     def __init__(self, *args: Any, expected: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.expected = expected
-        self.fields["phrase"].label = f"Type {expected} to confirm"
+        self.fields["confirm"].label = f"Type {expected} to confirm"
 
-    def clean_phrase(self) -> str:
-        phrase = str(self.cleaned_data["phrase"])
+    def clean_confirm(self) -> str:
+        phrase = str(self.cleaned_data["confirm"])
         if phrase != self.expected:
             raise ValidationError(f"Type exactly: {self.expected}")
         return phrase

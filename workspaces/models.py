@@ -153,6 +153,7 @@ class ApiToken(models.Model):
     revoked_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
+        verbose_name = "API token"
         constraints = [
             models.CheckConstraint(condition=models.Q(role__in=list(Role.values)), name="token_role_known")
         ]

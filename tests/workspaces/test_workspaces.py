@@ -115,7 +115,7 @@ def test_delete_removes_everything_of_it_and_nothing_else(client_of, owner, outs
     folder.mkdir(parents=True)
     (folder / "image").write_bytes(b"x")
     services.workspace_rename(access_for(owner, "alpha"), name="Alpha")
-    answer = client_of(owner).post("/w/alpha/settings/delete/", {"phrase": "delete alpha"}, follow=True)
+    answer = client_of(owner).post("/w/alpha/settings/delete/", {"confirm": "delete alpha"}, follow=True)
     assert "everything in it is deleted" in answer.text
     connection.check_constraints()
     assert [*Workspace.objects.all()] == [beta]
@@ -133,7 +133,7 @@ def test_delete_removes_everything_of_it_and_nothing_else(client_of, owner, outs
 
 @pytest.mark.parametrize("phrase", ["", "delete", "delete Alpha", "delete beta"])
 def test_delete_wants_the_phrase(client_of, owner, alpha, phrase):
-    answer = client_of(owner).post("/w/alpha/settings/delete/", {"phrase": phrase})
+    answer = client_of(owner).post("/w/alpha/settings/delete/", {"confirm": phrase})
     assert answer.status_code == 422
     assert Workspace.objects.filter(pk=alpha.pk).exists()
 
