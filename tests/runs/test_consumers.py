@@ -110,3 +110,8 @@ async def test_a_removed_member_loses_the_socket(
     while (event := await socket.receive_output(timeout=5))["type"] != "websocket.close":
         assert event["type"] == "websocket.send"
     assert event["code"] == 4404
+
+
+def test_every_socket_declares_who_may_open_it() -> None:
+    declared = [pattern.callback.consumer_class.access_declared for pattern in websocket_urlpatterns]
+    assert declared == ["viewer"]
