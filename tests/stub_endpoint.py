@@ -413,9 +413,9 @@ class StubEndpoint:
     def set(self, **options: Any) -> None:
         self.stub.options = replace(self.stub.options, **options)
 
-    def reset(self) -> None:
-        """Back to the defaults, with zeroed counters."""
-        self.stub.options = Options()
+    def reset(self, **options: Any) -> None:
+        """Zeroed counters, and the defaults except for the named options."""
+        self.stub.options = Options(**options)
         self.stub.reset()
 
     def start(self) -> Self:
