@@ -185,8 +185,9 @@ class ProviderAdmin(StaffAdmin):
         provider: Provider = self.found(request, object_id)
         names, failure = _listed(provider)
         known = set(provider.registered_models.values_list("name", flat=True))
-        form = RegisterNamesForm(request.POST or None, offered=[name for name in names if name not in known])
-        if request.method == "POST" and form.is_valid():
+        sent = request.POST if request.method == "POST" else None
+        form = RegisterNamesForm(sent, offered=[name for name in names if name not in known])
+        if form.is_valid():
             made = services.models_register(staff_of(request), provider, form.cleaned_data["names"])
             done = f"Registered at {provider}: {', '.join(map(str, made))}."
             self.message_user(request, done, messages.SUCCESS)
