@@ -256,7 +256,8 @@ class TestInThisProcess:
         model(alias="Stubby")
         found = evaluated(
             file, *FRESH, "--model", "Stubby", "--template", "Work out: {{ input }}",
-            "--param", "temperature=0.5", "--param", 'stop=["\\n"]', "--scorer", "includes", "--scorer-option", "numeric.percent=no",
+            "--param", "temperature=0.5", "--param", 'stop=["\\n"]', "--scorer", "includes",
+            "--scorer-option", "numeric.percent=no",
         )  # fmt: skip
         run = Run.objects.get(pk=found["run"])
         assert run.config["template"] == "Work out: {{ input }}"
@@ -276,8 +277,10 @@ class TestInThisProcess:
         self, alpha: Workspace, file: Path, stub: StubEndpoint
     ) -> None:
         stub.set(fail_first=1, fail_mode=["400"])
-        found = evaluated(file, *FRESH, "--base-url", stub.base_url, "--model", "stub-model", "--limit", 3)
-        assert found["errors"] == 3
-        again = evaluated("--resume", found["run"])
+        with pytest.raises(SystemExit) as ended:
+            evaluated(file, *FRESH, "--base-url", stub.base_url, "--model", "stub-model", "--limit", 3)
+        run = Run.objects.get()
+        assert (ended.value.code, run.status, run.errored) == (1, "failed", 3)
+        again = evaluated("--resume", run.pk)
         assert (again["errors"], again["metrics"]["accuracy"]["n"]) == (0, 3)
         assert Attempt.objects.count() == 6
