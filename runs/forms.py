@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django import forms
@@ -72,7 +72,12 @@ class ScorerSlot:
         }
 
     def as_json(self) -> dict[str, Any]:
-        return {"key": self.key, "name": self.name or self.id.replace("-", "_"), "options": self.options}
+        """Options as their types have them; as typed where they are wrong, for the service to say so."""
+        try:
+            options = asdict(build_scorer(self.key, self.options).options)
+        except BadOptions:
+            options = self.options
+        return {"key": self.key, "name": self.name or self.id.replace("-", "_"), "options": options}
 
 
 class LaunchForm(forms.Form):
