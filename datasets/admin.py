@@ -65,7 +65,8 @@ class DatasetVersionAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     fields = (
         "title", "workspace", "portal", "upload_type", "item_count", "content_hash", "sections",
-        "response_models", "source_name", "mapping", "note", "created_by", "created_at", "ready_at", "first_items",
+        "response_models", "source_name", "mapping", "note", "created_by", "created_at", "ready_at",
+        "first_items",
     )  # fmt: skip
     readonly_fields = ("title", "workspace", "portal", "first_items")
 

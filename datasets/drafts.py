@@ -71,8 +71,9 @@ class ContentHash:
 def draft_of(line: int, record: dict[str, Any], mapping: Mapping) -> tuple[ItemDraft, list[RowProblem]]:
     """The item that a record becomes, and what is wrong with it."""
     draft, problems = ItemDraft(), []
+    readers = READERS if len(mapping.used_as("choices")) < 2 else READERS | {"choices": _one_choice}
     for one in mapping.fields:
-        reader = READERS.get(one.use)
+        reader = readers.get(one.use)
         value = value_at(record, one.path) if reader else MISSING
         if reader is None or value is MISSING or value is None:
             continue
@@ -195,6 +196,12 @@ def _choices(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     if len(draft.choices) + len(listed) > MAX_LIST:
         raise BadValue(f"more than {MAX_LIST} choices")
     draft.choices += [text_of(choice) for choice in listed]
+
+
+def _one_choice(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    """One of several columns, each a choice as it stands."""
+    if is_filled(value):
+        draft.choices.append(text_of(value))
 
 
 def _split_choices(text: str) -> list[Any]:

@@ -78,7 +78,7 @@ def _hide(version: DatasetVersion) -> None:
     users = users_of(version)
     if users:
         name = f"Version {version.number} of {version.dataset.name}"
-        raise InUse(f"{name} cannot be deleted: {' and '.join(users)} use it. Delete them first.")
+        raise InUse(f"{name} cannot be deleted: it is used by {' and '.join(users)}. Delete that first.")
     DatasetVersion.objects.filter(pk=version.pk).update(ready_at=None)
 
 

@@ -163,7 +163,7 @@ def _guess_rest(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any) -> Non
     if not any(one.use == "choices" for one in uses.values()):
         for leaf in _choice_columns(_free(leaves, uses)):
             take(leaf, "choices")
-    references = [leaf for leaf in _named(_free(leaves, uses), "reference") if not _all_of(leaf, dict)]
+    references = [leaf for leaf in _named(_free(leaves, uses), "reference") if _may_be_answer(leaf)]
     for leaf in references[:1]:
         take(leaf, "reference")
     for leaf in _named(_free(leaves, uses), "id"):
@@ -190,6 +190,11 @@ def _guess_lone(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any, *, has
         )
         for leaf in texts[:1]:
             take(leaf, "prompt")
+
+
+def _may_be_answer(leaf: Leaf) -> bool:
+    """Not an object, and not the labels that stand beside the texts of choices."""
+    return not _all_of(leaf, dict) and leaf.path.split(".")[0].lower() not in NAMES["choices"]
 
 
 def _all_of(leaf: Leaf, kind: type) -> bool:

@@ -8,13 +8,13 @@ from typing import Any
 
 # What Excel, LibreOffice and Sheets take for the beginning of a formula, also in full width.
 FORMULA = re.compile(r"^[\s\x00]*[=+\-@＝＋－＠|%]|^[\t\r\n]")
-PLAIN_NUMBER = re.compile(r"^[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?%?$")
+PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?([eE][+-]?[0-9]+)?%?")
 
 
 def safe_cell(value: Any) -> str:
     """The value as text; a quote in front where it could be run. Plain numbers stay as they are."""
     text = "" if value is None else str(value)
-    return f"'{text}" if FORMULA.match(text) and not PLAIN_NUMBER.match(text) else text
+    return f"'{text}" if FORMULA.match(text) and not PLAIN_NUMBER.fullmatch(text) else text
 
 
 def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
