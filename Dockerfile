@@ -1,5 +1,5 @@
 # The portal and its workers: one image, two commands (see docker-compose.yml).
-FROM python:3.12-slim
+FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 EVALPORTAL_DATA=/data
 WORKDIR /app
 COPY requirements.lock .

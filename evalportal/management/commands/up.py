@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from evalportal.asgi import application
 from evalportal.demo.start import Demo
 from evalportal.serving import CannotServe, DataFolder, Portal, check_port
+from workspaces import people
+from workspaces.selectors import installation_is_empty
 
 
 class Command(BaseCommand):
@@ -63,6 +65,9 @@ def greeting(url: str, login: str) -> str:
             f"  Log in as  {email}  with the password  {password}",
             f"  (kept in {settings.DATA_DIR / 'demo-login'})",
         ]
+    elif installation_is_empty():
+        people.setup_code()  # made now, so that the file is there when someone looks
+        lines.append(f"  The first page sets it up, with the code in {people.setup_code_path()}")
     if not settings.EMBEDDED:
         lines.append("  Pages only: runs are executed by `celery -A evalportal worker`, started apart.")
     return "\n".join([*lines, f"  Data: {settings.DATA_DIR}", "  Ctrl-C stops it.", ""])
