@@ -13,21 +13,46 @@ from urllib.parse import urlencode
 from django import template
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
 STATUS_ICONS = {
-    "pending": "pending", "running": "running", "completed": "ok", "correct": "ok", "failed": "failed",
-    "error": "failed", "errored": "failed", "incorrect": "incorrect", "canceled": "canceled", "none": "canceled",
-    "warning": "warning", "paused": "warning", "retrying": "retry", "waiting": "retry", "ok": "ok",
-    "failing": "failed", "unknown": "pending", "leased": "running", "done": "ok", "unscored": "info", "scored": "ok",
+    "pending": "pending",
+    "running": "running",
+    "completed": "ok",
+    "correct": "ok",
+    "failed": "failed",
+    "error": "failed",
+    "errored": "failed",
+    "incorrect": "incorrect",
+    "canceled": "canceled",
+    "none": "canceled",
+    "warning": "warning",
+    "paused": "warning",
+    "retrying": "retry",
+    "waiting": "retry",
+    "ok": "ok",
+    "failing": "failed",
+    "unknown": "pending",
+    "leased": "running",
+    "done": "ok",
+    "unscored": "info",
+    "scored": "ok",
 }
 # Words of the engine → the states the stylesheet knows.
 STATUS_STYLES = {
-    "paused": "warning", "errored": "error", "leased": "running", "waiting": "retrying", "ok": "completed",
-    "failing": "failed", "unknown": "none", "done": "completed", "unscored": "none", "scored": "completed",
+    "paused": "warning",
+    "errored": "error",
+    "leased": "running",
+    "waiting": "retrying",
+    "ok": "completed",
+    "failing": "failed",
+    "unknown": "none",
+    "done": "completed",
+    "unscored": "none",
+    "scored": "completed",
 }
 
 
@@ -35,7 +60,9 @@ STATUS_STYLES = {
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite; with a label it is an image of its own, else decoration."""
     if label:
-        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="#i-{}"/></svg>', label, name)
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><use href="#i-{}"/></svg>', label, name
+        )
     return format_html('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>', name)
 
 
@@ -73,23 +100,41 @@ def _share(value: float, low: float, high: float) -> str:
 
 @register.simple_tag
 def whisker(
-    low: float, point: float, high: float, minimum: float = 0.0, maximum: float = 1.0, *,
-    label: str = "", weak: bool = False, fill: bool = False, series: str = "", mark: str = "a",
+    low: float,
+    point: float,
+    high: float,
+    minimum: float = 0.0,
+    maximum: float = 1.0,
+    *,
+    label: str = "",
+    weak: bool = False,
+    fill: bool = False,
+    series: str = "",
+    mark: str = "a",
 ) -> SafeString:
     """A point with its interval on an axis from `minimum` to `maximum`; all in one unit."""
     at, start, end = (_share(value, minimum, maximum) for value in (point, low, high))
     base = (
         format_html('<rect class="fill" width="{}" height="100%" rx="2"/>', at)
         if fill
-        else mark_safe('<line class="axis" x2="100%" y1="50%" y2="50%"/>')  # noqa: S308 (a constant)
+        else mark_safe('<line class="axis" x2="100%" y1="50%" y2="50%"/>')
     )
     return format_html(
         '<svg class="whisker"{}{} role="img" aria-label="{}">{}<line x1="{}" x2="{}" y1="50%" y2="50%"/>'
         '<line x1="{}" x2="{}" y1="25%" y2="75%"/><line x1="{}" x2="{}" y1="25%" y2="75%"/>'
         '<svg x="{}" y="50%"><use class="mark" href="#m-{}"/></svg></svg>',
-        mark_safe(" data-weak") if weak else "",  # noqa: S308 (a constant)
+        mark_safe(" data-weak") if weak else "",
         format_html(' data-series="{}"', series) if series else "",
-        label or f"{at}, 95% CI {start} to {end}", base, start, end, start, start, end, end, at, mark,
+        label or f"{at}, 95% CI {start} to {end}",
+        base,
+        start,
+        end,
+        start,
+        start,
+        end,
+        end,
+        at,
+        mark,
     )
 
 
@@ -150,7 +195,13 @@ def money(value: Decimal | None) -> str:
     """Dollars with as many digits as a small price needs."""
     if value is None:
         return "–"
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.2g}" if value < Decimal("0.01") else f"${value:.3f}"
+    return (
+        f"${value:,.2f}"
+        if value >= 1 or value == 0
+        else f"${value:.2g}"
+        if value < Decimal("0.01")
+        else f"${value:.3f}"
+    )
 
 
 @register.filter
@@ -213,7 +264,10 @@ def query(**params: Any) -> str:
     return "?" + urlencode({key: value for key, value in params.items() if value not in (None, "")})
 
 
+CELLS = {state: f'<i data-s="{state}"></i>' for state in ".rx01234"}
+
+
 @register.simple_tag
 def cells(states: str) -> SafeString:
     """The cells of a progress grid from a string with one state a cell (`.rx01234`)."""
-    return format_html_join("", '<i data-s="{}"></i>', ((state,) for state in states))
+    return mark_safe("".join(CELLS.get(state, "") for state in states))  # noqa: S308 (constants)
