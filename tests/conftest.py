@@ -1,5 +1,6 @@
 """Shared fixtures: three people and staff in two workspaces, a scripted endpoint, real servers."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.stub_endpoint import StubEndpoint
 from workspaces.models import Membership, Role, User, Workspace
 
 PASSWORD = "correct horse battery"  # what every person of the suite logs in with
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+SHARED = Path(os.environ.get("EVALPORTAL_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def missing_shared() -> str:
-    return "" if SHARED.is_dir() else "the folder ../shared"
+    return "" if SHARED.is_dir() else f"the folder {SHARED}"
 
 
 @pytest.fixture(autouse=True)
