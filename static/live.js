@@ -18,9 +18,15 @@
     showState("live");
     if (missed) reread();
   });
+  const OUTSIDER = 4404;
+  const REOPENED_BY_HTMX = [1006, 1011, 1012, 1013];
+  htmx.config.wsReconnectDelay = (tried) => 200 + Math.random() * Math.min(10_000, 500 * 2 ** tried);
   document.addEventListener("htmx:wsClose", (event) => {
+    const code = event.detail.event?.code;
+    const gone = !document.contains(event.target) || code === OUTSIDER;
     missed = true;
-    showState(event.detail.event?.code === 4404 ? "off" : "retrying");
+    showState(gone ? "off" : "retrying");
+    if (!gone && !REOPENED_BY_HTMX.includes(code)) setTimeout(() => event.detail.socketWrapper.reconnect(), 1000 + Math.random() * 2000);
   });
   const reread = () => {
     const connection = $("#connection");
@@ -61,10 +67,15 @@
     names.map((name) => fragment.querySelector(`[id$="-${name}"]`)).filter((leaf) => leaf && $(`#${leaf.id}`));
   const takeApart = (fragment) => {
     const shown = $(`#${fragment.id}`);
-    if (shown?.dataset.status !== fragment.dataset.status) return [fragment];
-    if (fragment.matches(".run-card")) return leavesOf(fragment, BOARD_LEAVES);
-    if (fragment.id === "run-header") return leavesOf(fragment, ["facts"]);
-    return [fragment];
+    const isCard = fragment.matches(".run-card");
+    if (!isCard && fragment.id !== "run-header") return [fragment];
+    const same = shown.dataset.status === fragment.dataset.status && !("stale" in shown.dataset);
+    if (same) return leavesOf(fragment, isCard ? BOARD_LEAVES : ["facts"]);
+    if (!isBusy(shown)) return [fragment];
+    shown.dataset.status = fragment.dataset.status; // someone is in it: all but what they hold, the rest later
+    shown.dataset.stale = "";
+    missed = true;
+    return leavesOf(fragment, isCard ? ["status", "score", "grid", "facts", "slot"] : ["status", "facts"]);
   };
   const onlyNewLines = (list) => {
     const last = Number($(`#${list.id} > li:last-child`)?.dataset.id ?? 0);

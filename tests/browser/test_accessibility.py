@@ -1,0 +1,83 @@
+"""axe-core finds no serious violation on any page, in either theme, wide and narrow."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Portal
+
+pytestmark = pytest.mark.browser
+THEMES = ("light", "dark")
+WIDTHS = (1440, 390)
+PAGES = (
+    "",
+    "launch/",
+    "1/",
+    "1/?item=2",
+    "1/?verdict=errored",
+    "1/delete/",
+    "?launch=1",
+    "../datasets/",
+    "../datasets/upload/",
+    "../models/",
+    "../members/",
+    "../tokens/",
+)
+
+
+def violations(page: Page) -> list[str]:
+    """Serious and critical ones, in words, with the first elements they are about."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{page.url} {each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def in_every_look(page: Page) -> list[str]:
+    found = []
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.wait_for_timeout(50)
+            found += [f"{theme} {width}: {text}" for text in violations(page)]
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+                found.append(f"{theme} {width}: {page.url} scrolls sideways")
+    return found
+
+
+def test_the_login(page: Page) -> None:
+    assert in_every_look(page) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages(path: str, logged_in: Page, portal: Portal) -> None:
+    page = logged_in
+    page.goto(f"{page.url}{path}")
+    expect(page.locator("main")).to_be_visible()
+    if "launch=1" in path:
+        expect(page.locator("dialog#launch")).to_be_visible()
+    assert in_every_look(page) == []
+
+
+def test_the_delete_dialog_and_a_menu(logged_in: Page) -> None:
+    page = logged_in
+    page.goto(f"{page.url}1/")
+    page.get_by_label("More actions").click()
+    menu = in_every_look(page)
+    page.get_by_role("link", name="Delete run…").click()
+    expect(page.locator("dialog#delete")).to_be_visible()
+    assert menu + in_every_look(page) == []
+
+
+def test_it_works_at_360_px(logged_in: Page) -> None:
+    page = logged_in
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in ("", "1/", "1/?item=2", "launch/"):
+        page.goto(f"{page.url.partition('/runs/')[0]}/runs/{path}")
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"), path
+    page.goto(f"{page.url.partition('/runs/')[0]}/runs/")
+    page.get_by_label("Menu").click()
+    expect(page.get_by_role("link", name="Datasets")).to_be_visible()
