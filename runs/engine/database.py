@@ -41,5 +41,6 @@ class DatabaseThread:
                 pause = min(2.0, pause * 2)
 
     def close(self) -> None:
-        self._executor.submit(connection.close)
+        # A function of its own: `connection.close` looked up here would be this thread's connection.
+        self._executor.submit(lambda: connection.close())
         self._executor.shutdown(wait=True)
