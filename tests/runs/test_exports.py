@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import connection, connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -160,6 +160,7 @@ async def test_asgi_streams_piece_by_piece(run: Run, viewer: User) -> None:
     response = await client.get(f"/w/alpha/runs/{run.pk}/export/jsonl/")
     assert response.is_async
     assert len(b"".join([piece async for piece in response]).splitlines()) == 20
+    await sync_to_async(connections.close_all)()  # the test client leaves the thread's connection open
 
 
 def test_strangers_get_nothing(
