@@ -10,7 +10,8 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 pages = get_asgi_application()  # sets Django up, so consumers are imported after it
 
+from evalportal.bodies import streamed  # noqa: E402
 from runs.routing import websocket_urlpatterns  # noqa: E402
 
 sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
-application = ProtocolTypeRouter({"http": pages, "websocket": sockets})
+application = ProtocolTypeRouter({"http": streamed(pages), "websocket": sockets})
