@@ -102,6 +102,7 @@ def check_file(
                     on_progress(file.tell(), size)
                 for problem in problems:
                     report.problems.add(problem)
+                    report.last_line = problem.line
                 if record and draft:
                     _count(report, record, draft, paths)
                     _check_id(report, seen, record.line, draft, mapping)

@@ -167,7 +167,7 @@ def _guess_rest(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any) -> Non
     for leaf in references[:1]:
         take(leaf, "reference")
     for leaf in _named(_free(leaves, uses), "id"):
-        if len({str(value) for value in leaf.filled}) == len(leaf.values) and not _all_of(leaf, list):
+        if _mostly_distinct(leaf) and not _all_of(leaf, list):
             take(leaf, "id")
             break
     for leaf in _named(_free(leaves, uses), "section"):
@@ -190,6 +190,11 @@ def _guess_lone(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any, *, has
         )
         for leaf in texts[:1]:
             take(leaf, "prompt")
+
+
+def _mostly_distinct(leaf: Leaf) -> bool:
+    """Not all: an id that is there twice is a problem to show, not a reason to import none."""
+    return 10 * len({str(value) for value in leaf.filled}) >= 9 * len(leaf.filled)
 
 
 def _may_be_answer(leaf: Leaf) -> bool:

@@ -69,7 +69,7 @@ def test_a_change_is_checked_again_with_htmx(editor: User, client_of: Clients) -
     assert 'id="mapping"' not in answer
     assert "renamed" in answer
     broken = client.post(url, form | {"use-2": "skip"}, headers=HTMX).content.decode()
-    assert "no field is the prompt" in broken
+    assert "No field is the prompt" in broken
     page = client.get(url)
     assert page.context["rows"][1].use == "metadata"
     assert page.context["problem_count"] > 0
@@ -94,8 +94,8 @@ def test_a_file_with_problems_is_not_imported(editor: User, client_of: Clients) 
     answer = client.post(url, form_of(page, action="import"))
     assert answer.status_code == 422
     text = answer.content.decode()
-    assert "the prompt is empty" in text
-    assert "not valid JSON" in text
+    assert "The prompt is empty" in text
+    assert "Not valid JSON" in text
     assert not Item.objects.exists()
     report = b"".join(client.get(url + "report.csv").streaming_content).decode()  # type: ignore[attr-defined]
     assert report.splitlines()[0] == "line,field,reason"
@@ -213,7 +213,7 @@ def test_problems_of_a_large_file_are_shown_on_the_mapping(
     assert (queued.state, queued.problem_count) == (UploadState.REFUSED, 1)
     client = client_of(editor)
     assert progress(queued, client).headers["Location"] == f"{UPLOAD}{queued.pk}/"
-    assert "not valid JSON" in client.get(f"{UPLOAD}{queued.pk}/").content.decode()
+    assert "Not valid JSON" in client.get(f"{UPLOAD}{queued.pk}/").content.decode()
     assert not Item.objects.exists()
 
 
