@@ -70,13 +70,13 @@ class Trouble:
             self.found.append(f"off-origin request: {request.url}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def endpoint() -> Iterator[StubEndpoint]:
     with StubEndpoint() as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory, endpoint: StubEndpoint) -> Iterator[Portal]:
     data, port = tmp_path_factory.mktemp("portal"), free_port()
     env = {"EVALPORTAL_DATA": str(data), "DATABASE_URL": "", "REDIS_URL": ""}
@@ -93,13 +93,13 @@ def shell(code: str, env: dict[str, str]) -> None:
     subprocess.run(command, cwd=ROOT, env=environment(env), check=True, capture_output=True, timeout=60)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
     yield running
@@ -120,7 +120,8 @@ def page(browser: Browser, trouble: Trouble, portal: Portal, tmp_path: Path) -> 
         permissions=["clipboard-read", "clipboard-write"],
         accept_downloads=True,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(15_000)
+    context.set_default_navigation_timeout(40_000)
     trouble.watch(context)
     opened = context.new_page()
     opened.goto("/")
