@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 READ = 100_000  # characters from the end of a text that are read
+MARKS = 50  # marked answers that are tried, from the last one
 DIGITS = 200  # a longer number is noise, not an answer
 
 # 18 · 1,234.50 · .5 · 1e-3 · 3/4 · 1 3/4 · $5 · -$5 · $-5 · 50% · 50\% · \frac{1}{2}
@@ -69,8 +70,8 @@ def read_number(text: str, *, fallback: bool = True) -> Found | None:
     if len(bare) < 2 * DIGITS and (match := NUMBER.fullmatch(bare.rstrip("."))):
         return _found(match, WHOLE)
     for rule, pattern in RULES:
-        for marked in reversed([match.group(1) for match in pattern.finditer(tail)]):
-            if found := _marked(marked, rule):
+        for marked in reversed(deque(pattern.finditer(tail), maxlen=MARKS)):
+            if found := _marked(marked.group(1), rule):
                 return found
     if not fallback:
         return None

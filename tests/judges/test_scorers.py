@@ -74,10 +74,10 @@ class TestEveryScorer:
 
     def test_huge_response_is_quick_and_answer_is_short(self, key: str) -> None:
         built = scorer(key)
-        for piece in ("answer ", "\\boxed{{", "9,", " ", "((", "A: \n", "1/", "-", "#### "):
-            started = time.monotonic()
+        for piece in ("answer ", "\\boxed{{", "9,", " ", "((", "A: \n", "1/", "-", "#### ", "answer: "):
+            started = time.process_time()
             verdict = built.score(Subject(piece * (1_000_000 // len(piece)), ["18", "A"], ["x", "18"]))
-            assert time.monotonic() - started < 3, piece
+            assert time.process_time() - started < 1, piece
             assert len(verdict.answer) <= 2_000
 
     def test_describes_itself(self, key: str) -> None:
