@@ -239,11 +239,18 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/icon.svg"}],
     "COLORS": {
         "primary": {  # the portal's accent (static/tokens.css), from tint to ink
-            "50": "oklch(97.5% 0.01 256)", "100": "oklch(95.8% 0.018 256)", "200": "oklch(90% 0.04 256)",
-            "300": "oklch(80% 0.07 256)", "400": "oklch(72% 0.11 254)", "500": "oklch(58% 0.14 256)",
-            "600": "oklch(48% 0.15 258)", "700": "oklch(42% 0.13 258)", "800": "oklch(36% 0.1 258)",
-            "900": "oklch(30% 0.07 260)", "950": "oklch(22% 0.05 260)",
-        },  # fmt: skip
+            "50": "oklch(97.5% 0.01 256)",
+            "100": "oklch(95.8% 0.018 256)",
+            "200": "oklch(90% 0.04 256)",
+            "300": "oklch(80% 0.07 256)",
+            "400": "oklch(72% 0.11 254)",
+            "500": "oklch(58% 0.14 256)",
+            "600": "oklch(48% 0.15 258)",
+            "700": "oklch(42% 0.13 258)",
+            "800": "oklch(36% 0.1 258)",
+            "900": "oklch(30% 0.07 260)",
+            "950": "oklch(22% 0.05 260)",
+        },
     },
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": True,
