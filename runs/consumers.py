@@ -171,7 +171,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _send_run(self, run_id: int, since: float) -> None:
         frame = await renderer().frame(self.access.workspace, run_id, self.view, self.access.can_edit, since)
         if frame is None:
-            self.statuses.pop(run_id, None)
+            if self.statuses.pop(run_id, None) and self.view == "board":
+                await self._send(f'<article id="run-{run_id}" hx-swap-oob="delete"></article>')
             return
         known = self.statuses.get(run_id)
         self.statuses[run_id] = frame.status

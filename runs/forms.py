@@ -15,7 +15,7 @@ from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from runs.models import Run
-from runs.selectors_pages import first_items, recorded_names
+from runs.selectors_pages import first_items, last_run_on, recorded_names
 from runs.services import Launch
 from workspaces.models import Workspace
 
@@ -104,6 +104,7 @@ class LaunchForm(forms.Form):
     def __init__(self, workspace: Workspace, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.workspace = workspace
+        self.like: Run | None = None
         self.models_offered: list[RegisteredModel] = [
             model for model in models_for(workspace) if model.is_callable
         ]
@@ -138,7 +139,8 @@ class LaunchForm(forms.Form):
         return set(self["recorded"].value() or [])
 
     def choose_defaults(self) -> None:
-        """A new launch: the newest version, the only model, and a scorer that suits the items."""
+        """A new launch: the newest version, the only model; template and scoring as they last were on this
+        dataset, else a scorer that suits the items."""
         chosen = self.initial.get("dataset_version")
         asked = [version for version in self.versions if version.pk == chosen]
         version = next(iter(asked or self.versions), None)
@@ -149,7 +151,12 @@ class LaunchForm(forms.Form):
             self.initial.setdefault("responses", "recorded")
         if len(self.models_offered) == 1:
             self.initial.setdefault("models", [self.models_offered[0].pk])
-        self.slots = scorer_slots(None, [{"key": fitting_scorer(version)}])
+        self.like = last_run_on(version)
+        if self.like is None:
+            self.slots = scorer_slots(None, [{"key": fitting_scorer(version)}])
+            return
+        self.initial.setdefault("template", self.like.config.get("template", DEFAULT_TEMPLATE))
+        self.slots = scorer_slots(None, self.like.config.get("scorers", []))
 
     def clean_extra_body(self) -> Any:
         text = self.cleaned_data["extra_body"].strip()

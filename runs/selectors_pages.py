@@ -139,6 +139,11 @@ def first_items(version: DatasetVersion, count: int = 1) -> list[Item]:
     return list(Item.objects.filter(version=version).defer("responses").order_by("position")[:count])
 
 
+def last_run_on(version: DatasetVersion) -> Run | None:
+    """The newest run on any version of this one's dataset."""
+    return Run.objects.filter(dataset_version__dataset=version.dataset_id).order_by("-id").first()
+
+
 def log_text(run: Run) -> Iterator[str]:
     """The whole log as lines of text, in chunks."""
     for line in LogLine.objects.filter(run=run).order_by("id").iterator(chunk_size=2000):

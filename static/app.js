@@ -186,6 +186,7 @@ const portal = {};
       $(`#item-${returnTo} a`)?.focus();
     }
   };
+  portal.reloadDrawer = () => showDrawer(location.href, { push: false, focus: false });
   portal.step = (direction) => $(`#drawer [data-step="${direction}"]`)?.click();
   portal.closeDrawer = () => {
     const close = $("#drawer [data-close]");

@@ -38,6 +38,7 @@
     acting = event.target.closest(".run-card, #run-header, #drawer")?.id ?? "run-header";
     portal.closeMenus();
     await reread();
+    if (acting === "drawer") await portal.reloadDrawer();
     const title = acting && $(`#${acting} :is(h3 a, h1, h2[tabindex])`);
     if (document.activeElement === document.body && title) {
       if (!title.matches("a, [tabindex]")) title.tabIndex = -1;
@@ -193,10 +194,20 @@
     $("span", button).textContent = `${fresh.toLocaleString("en")} new ${fresh === 1 ? "result" : "results"}`;
   };
 
+  /* An open item that was on its way is read again when results come, unless someone is in it. */
+  let finishedThen = null;
+  const renewDrawer = () => {
+    const finished = $(".facts[data-finished]")?.dataset.finished;
+    const drawer = $("#drawer[data-unfinished]");
+    if (drawer && finishedThen !== null && finished !== finishedThen && !isBusy(drawer)) portal.reloadDrawer();
+    finishedThen = finished ?? null;
+  };
+
   const settle = () => {
     sayStatus();
     followLogs();
     offerResults();
+    renewDrawer();
   };
   document.addEventListener("htmx:wsAfterMessage", settle);
   document.addEventListener("htmx:afterSettle", settle);

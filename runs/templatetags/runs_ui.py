@@ -164,7 +164,8 @@ def last_chars(text: str, count: int) -> str:
 
 @register.filter
 def sentence(text: str) -> str:
-    """Ends with a full stop."""
+    """Begins with a capital, ends with a full stop."""
+    text = text[:1].upper() + text[1:]
     return text if not text or text[-1] in ".!?…" else f"{text}."
 
 

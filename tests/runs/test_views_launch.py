@@ -186,6 +186,15 @@ def test_a_run_of_another_workspace_prefills_nothing(
     assert "secret-alias" not in html and "There is none yet" in html
 
 
+def test_a_new_launch_scores_as_the_last_on_its_dataset(client: Client, wish: dict[str, Any]) -> None:
+    client.post(LAUNCH, wish | {"template": "Q: {{ input }}", "scorers": ["includes"]})
+    answer = client.get(LAUNCH)
+    form = answer.context["launch_form"]
+    assert form["template"].value() == "Q: {{ input }}"
+    assert [slot.key for slot in form.slots if slot.chosen] == ["includes"]
+    assert f"as in run #{Run.objects.get().pk}" in answer.content.decode()
+
+
 def test_two_scorers_of_one_kind_keep_their_options(client: Client, wish: dict[str, Any]) -> None:
     twice = {"scorers": ["regex", "regex-2"], "regex.pattern": "A: (.*)", "regex-2.pattern": "B: (.*)"}
     assert client.post(LAUNCH, wish | twice).status_code == 302
