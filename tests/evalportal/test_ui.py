@@ -53,7 +53,9 @@ def test_a_day_is_as_short_as_it_may_be() -> None:
 
 def test_a_status_has_a_shape_and_a_word() -> None:
     failed = ui.status("failed")
-    assert failed.startswith('<span class="status" data-status="failed">') and failed.endswith("Failed</span>")
+    assert failed.startswith('<span class="status" data-status="failed">') and failed.endswith(
+        "Failed</span>"
+    )
     assert '<use href="#i-failed"/>' in failed
     bare = ui.status("completed", bare=True)
     assert 'aria-label="Completed"' in bare and 'title="Completed"' in bare
