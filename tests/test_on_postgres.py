@@ -11,7 +11,7 @@ from tests.services import ROOT, environment
 
 pytestmark = pytest.mark.services
 AGAIN = ("tests/workspaces", "tests/registry", "tests/datasets", "tests/runs")
-LEFT_OUT = "not services and not browser and not sqlite_only"
+LEFT_OUT = "not services and not browser and not shared and not sqlite_only"
 
 
 def test_the_apps_behave_the_same_on_postgres(postgres_url: str, tmp_path: Path) -> None:
