@@ -164,8 +164,7 @@ def last_chars(text: str, count: int) -> str:
 
 @register.filter
 def sentence(text: str) -> str:
-    """Begins with a capital, ends with a full stop."""
-    text = text[:1].upper() + text[1:]
+    """Ends with a full stop."""
     return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
