@@ -33,9 +33,9 @@ class Persona:
 
 PERSONAS = (
     Persona("demo-small", "Demo Small", 0.62, "Logic", 0.08, 90, "0.05", "0.20"),
-    Persona("demo-medium", "Demo Medium", 0.76, "Calendar and clock", 0.35, 24, "0.40", "1.60"),
-    Persona("demo-large", "Demo Large", 0.91, "Pictures", 0.80, 14, "2.50", "10.00"),
-    Persona("demo-vision", "Demo Vision", 0.84, "Units and measures", 0.50, 18, "1.00", "4.00", sees=True),
+    Persona("demo-medium", "Demo Medium", 0.76, "Calendar and clock", 0.50, 16, "0.40", "1.60"),
+    Persona("demo-large", "Demo Large", 0.91, "Pictures", 1.00, 10, "2.50", "10.00"),
+    Persona("demo-vision", "Demo Vision", 0.84, "Units and measures", 0.70, 12, "1.00", "4.00", sees=True),
 )
 BY_NAME = {persona.name: persona for persona in PERSONAS}
 
