@@ -91,6 +91,14 @@ def report(problems: list[str]) -> None:
     assert not problems, "\n" + "\n".join(sorted(set(problems)))
 
 
+def test_every_package_has_its_place() -> None:
+    """Nothing is proven of code that these rules do not read."""
+    holding_code = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+    assert holding_code <= set(PACKAGES), "give the new package its place in ORDER"
+    assert {source.module.split(".")[0] for source in sources()} == holding_code
+    assert len(sources()) > 100
+
+
 # Imports
 
 
