@@ -27,6 +27,8 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
 def test_launch_read_cancel_and_delete(page: Page) -> None:
     page.get_by_role("link", name="Launch run").click()
     expect(page.get_by_role("heading", name="Launch run")).to_be_visible()
+    chosen = page.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
+    page.get_by_label("Dataset", exact=True).select_option(chosen)
     page.get_by_label(re.compile("^Demo Large")).check()
     page.get_by_role("button", name="Check").click()
     expect(page.locator("#launch-plan")).to_contain_text("144")
