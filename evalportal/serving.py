@@ -64,11 +64,19 @@ def check_port(host: str, port: int) -> None:
 
 
 class Portal:
-    """Serves until SIGINT or SIGTERM. `on_start` runs in a thread once pages are served."""
+    """Serves until SIGINT or SIGTERM. `on_start` runs in a thread once pages are served, `on_stop` last."""
 
-    def __init__(self, *, host: str, port: int, on_loop: Hook, on_start: Callable[[], None]):
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        on_loop: Hook,
+        on_start: Callable[[], None],
+        on_stop: Callable[[], None],
+    ):
         self.host, self.port = host, port
-        self.on_loop, self.on_start = on_loop, on_start
+        self.on_loop, self.on_start, self.on_stop = on_loop, on_start, on_stop
         self.worker = EmbeddedWorker(settings.ENGINE_SLOTS) if settings.EMBEDDED else None
 
     def serve(self, application: Any) -> None:
@@ -85,6 +93,7 @@ class Portal:
         core.callWhenRunning(self._started)
         core.addSystemEventTrigger("before", "shutdown", self._stopping)
         server.run()
+        self.on_stop()
 
     def _started(self) -> None:
         loop = asyncio.get_event_loop()
@@ -98,10 +107,14 @@ class Portal:
 
     def _stopping(self) -> Any:
         """Pages are served while the worker ends: its last messages go through the server's loop."""
-        watchdog = threading.Timer(GIVE_UP_S, os._exit, (0,))
+        watchdog = threading.Timer(GIVE_UP_S, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         return threads.deferToThread(self._stop_worker)
+
+    def _give_up(self) -> None:
+        self.on_stop()
+        os._exit(0)
 
     def _stop_worker(self) -> None:
         with suppress(Exception):

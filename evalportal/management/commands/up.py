@@ -52,8 +52,12 @@ class Command(BaseCommand):
             if demo:
                 demo.launch()
 
-        Portal(host=host, port=port, on_loop=with_loop, on_start=when_served).serve(application)
-        self.stdout.write("Stopped. Unfinished runs go on at the next start.")
+        def when_stopped() -> None:
+            self.stdout.write("Stopped. Unfinished runs go on at the next start.")
+            self.stdout.flush()
+
+        portal = Portal(host=host, port=port, on_loop=with_loop, on_start=when_served, on_stop=when_stopped)
+        portal.serve(application)
 
 
 def greeting(url: str, login: str) -> str:
