@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections import deque
-from types import TracebackType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class Gate:
-    """One provider's door in one process; runs that share the provider queue here in order of arrival."""
+    """One provider's door in one process. Runs that share the provider take turns at it, one place each,
+    however many of their calls queue here: a small run beside a large one gets its share at once."""
 
     def __init__(self, limit: int, requests_per_minute: int | None):
         self.ceiling = limit
@@ -17,42 +19,40 @@ class Gate:
         self.pace_s = 60 / requests_per_minute if requests_per_minute else 0.0
         self._next_start = 0.0
         self._halved_at = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._queues: dict[int, deque[asyncio.Future[None]]] = {}  # by run; the first one's turn is next
 
-    async def __aenter__(self) -> None:
-        while self._waiting or self.in_flight >= int(self.limit):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-                break
-            except asyncio.CancelledError:
-                self._forget(turn)
-                raise
-        else:
-            self.in_flight += 1
+    @asynccontextmanager
+    async def place(self, run_id: int) -> AsyncIterator[None]:
+        """Held while a call is in flight."""
+        await self._take(run_id)
         try:
             await self._wait_for_start()
+            yield
+        finally:
+            self.in_flight -= 1
+            self._admit()
+
+    async def _take(self, run_id: int) -> None:
+        if not self._queues and self.in_flight < int(self.limit):
+            self.in_flight += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(run_id, deque()).append(turn)
+        try:
+            await turn
         except asyncio.CancelledError:
-            self._leave()
+            if turn.done() and not turn.cancelled():  # its turn had come already: the place goes to the next
+                self.in_flight -= 1
+                self._admit()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave()
-
-    def _forget(self, turn: "asyncio.Future[None]") -> None:
-        """A waiter that was cancelled; if its turn had come already, the place goes to the next."""
-        if turn in self._waiting:
-            self._waiting.remove(turn)
-        elif turn.done() and not turn.cancelled():
-            self._leave()
-
-    def _leave(self) -> None:
-        self.in_flight -= 1
-        while self._waiting and self.in_flight < int(self.limit):
-            turn = self._waiting.popleft()
+    def _admit(self) -> None:
+        while self._queues and self.in_flight < int(self.limit):
+            run_id, queue = next(iter(self._queues.items()))
+            del self._queues[run_id]
+            turn = queue.popleft()
+            if queue:
+                self._queues[run_id] = queue  # behind the others
             if not turn.done():
                 self.in_flight += 1
                 turn.set_result(None)

@@ -179,7 +179,7 @@ class Pump:
         gate = self.shared.gates.gate(
             plan.endpoint.provider_id or 0, plan.provider_limit, plan.requests_per_minute
         )
-        async with gate:
+        async with gate.place(plan.run_id):
             outcome = await attempt(plan, work, self.shared.client, self._shown(work))
         if outcome.attempt_outcome == "rate_limited":
             gate.refused(outcome.retry_after_ms)
