@@ -1,9 +1,11 @@
 """Telling pages that something changed: ids and a sequence number, nothing more."""
 
+from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from django.db import transaction
 
 from runs.models import Run
 
@@ -24,6 +26,10 @@ async def announce(workspace_id: int, run_id: int, sequence: int) -> None:
 
 
 def notify(run: Run) -> None:
-    """From a service, after its transaction."""
-    sequence = Run.objects.filter(pk=run.pk).values_list("sequence", flat=True).first()
-    async_to_sync(announce)(run.workspace_id, run.pk, sequence if sequence is not None else -1)
+    """From a service: tells pages once the change is committed."""
+    transaction.on_commit(partial(_notify, run.workspace_id, run.pk))
+
+
+def _notify(workspace_id: int, run_id: int) -> None:
+    sequence = Run.objects.filter(pk=run_id).values_list("sequence", flat=True).first()
+    async_to_sync(announce)(workspace_id, run_id, -1 if sequence is None else sequence)
