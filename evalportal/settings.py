@@ -190,6 +190,10 @@ UPLOAD_MAX_BYTES = env.integer("EVALPORTAL_UPLOAD_MAX_MB", 512) << 20
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "evalportal.lib.static_files.VersionedStaticFiles"},
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600 if not DEBUG else 0
 
