@@ -52,6 +52,7 @@ METHODS = frozenset({
     "lower", "lstrip", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper", "values",
 })  # fmt: skip
 MOST_ASSIGNMENTS = 50
+TOO_DEEP, TOO_LARGE = "the template is nested too deeply", "a number in the template is too large"
 DEFAULT = re.compile(r"\s*\{\{\s*input\s*\}\}\s*")
 
 
@@ -121,6 +122,12 @@ def _concatenated(parts: list[Any]) -> str:
     return "".join(str(part) for part in parts)
 
 
+def _weighed(value: Any) -> Any:
+    """Lists within lists double with each level: what is compared or hashed is paid for before."""
+    _budget.get().make(_size(value))
+    return value
+
+
 def _sliced(value: Any, start: int | None, stop: int | None, step: int | None) -> Any:
     _budget.get().make(_size(value))
     return value[start:stop:step]
@@ -184,7 +191,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not self.is_safe_callable(obj):
             raise SecurityError(f"{getattr(obj, '__name__', 'this')}() is not available in templates")
-        _budget.get().make(_size(getattr(obj, "__self__", "")))
+        _budget.get().make(_size([getattr(obj, "__self__", ""), *args]))
         return obj(*args, **kwargs)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -200,7 +207,7 @@ def _environment() -> _Sandbox:
     environment.filters = {name: _metered(environment.filters[name]) for name in FILTERS}
     environment.filters |= {
         "join": _joined, "replace": _replaced, "sum": _summed, "round": _rounded,
-        "_counted": _counted, "_concatenated": _concatenated, "_sliced": _sliced,
+        "_counted": _counted, "_concatenated": _concatenated, "_sliced": _sliced, "_weighed": _weighed,
     }  # fmt: skip
     environment.tests = {name: environment.tests[name] for name in TESTS}
     return environment
@@ -220,7 +227,26 @@ def _metered(function: Any) -> Any:
 
 
 class _Meter(NodeTransformer):
-    """Puts meters where Jinja compiles to plain Python: loops, “~” and slices."""
+    """Puts meters where Jinja compiles to plain Python: loops, “~”, slices, lists and comparisons."""
+
+    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:
+        self.generic_visit(node)
+        is_target = isinstance(node, nodes.Tuple) and node.ctx != "load"
+        return node if is_target else _filter(node, "_weighed")
+
+    visit_Tuple = visit_Dict = visit_List
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        node.expr = _filter(node.expr, "_weighed")
+        for operand in node.ops:
+            operand.expr = _filter(operand.expr, "_weighed")
+        return node
+
+    def visit_Test(self, node: nodes.Test) -> nodes.Node:
+        self.generic_visit(node)
+        node.args = [_filter(value, "_weighed") for value in node.args]
+        return node
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
@@ -234,6 +260,7 @@ class _Meter(NodeTransformer):
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)
         if not isinstance(node.arg, nodes.Slice):
+            node.arg = _filter(node.arg, "_weighed")
             return node
         nothing = nodes.Const(None, lineno=node.lineno)
         bounds: list[nodes.Expr] = [
@@ -257,15 +284,21 @@ def check_template(source: str, names: Collection[str] = PROMPT_NAMES) -> list[s
         return ["the template is empty"]
     try:
         tree = _ENVIRONMENT.parse(source)
+        problems = _unavailable(tree) or _undefined(tree, names)
+        if not problems:
+            _compile(tree)
     except TemplateSyntaxError as error:
         return [f"line {error.lineno}: {error.message}"]
-    except RecursionError:
-        return ["the template is nested too deeply"]
-    problems = _unavailable(tree)
-    unknown = sorted(find_undeclared_variables(tree) - set(names) - {"range"}) if not problems else []
-    return problems + [
-        f"“{name}” is not defined; a template may use {', '.join(sorted(names))}" for name in unknown
-    ]
+    except (RecursionError, SyntaxError, MemoryError):
+        return [TOO_DEEP]
+    except ValueError:
+        return [TOO_LARGE]
+    return problems
+
+
+def _undefined(tree: nodes.Template, names: Collection[str]) -> list[str]:
+    unknown = sorted(find_undeclared_variables(tree) - set(names) - {"range"})
+    return [f"“{name}” is not defined; a template may use {', '.join(sorted(names))}" for name in unknown]
 
 
 def _unavailable(tree: nodes.Template) -> list[str]:
@@ -286,6 +319,8 @@ def _why_not(node: nodes.Node) -> str:
         return f"line {node.lineno}: no filter named “{node.name}” (there are {', '.join(sorted(FILTERS))})"
     if isinstance(node, nodes.Test) and node.name not in TESTS:
         return f"line {node.lineno}: no test named “{node.name}”"
+    if isinstance(node, nodes.Const) and isinstance(node.value, int | float) and abs(node.value) > MAX_NUMBER:
+        return f"line {node.lineno}: {TOO_LARGE}"
     if isinstance(node, nodes.Call):
         return _why_not_called(node)
     return ""
@@ -304,8 +339,12 @@ def _compiled(source: str, names: frozenset[str]) -> Template:
     problems = check_template(source, names)
     if problems:
         raise TemplateProblem("; ".join(problems))
-    tree = _Meter().visit(_ENVIRONMENT.parse(source))
-    return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), _ENVIRONMENT.globals)
+    return _compile(_ENVIRONMENT.parse(source))
+
+
+def _compile(tree: nodes.Template) -> Template:
+    code = _ENVIRONMENT.compile(_Meter().visit(tree))
+    return Template.from_code(_ENVIRONMENT, code, _ENVIRONMENT.globals)
 
 
 def is_default(source: str) -> bool:
@@ -317,7 +356,10 @@ def render(source: str, context: Mapping[str, Any]) -> str:
     """The template with plain data filled in. Raises TemplateProblem, never anything else."""
     if is_default(source) and "input" in context:
         return str(context["input"])
-    template = _compiled(source, frozenset(context))
+    try:
+        template = _compiled(source, frozenset(context))
+    except (RecursionError, SyntaxError, MemoryError) as error:  # less room here than where it was checked
+        raise TemplateProblem(TOO_DEEP) from error
     token = _budget.set(_Budget())
     try:
         return _limited(template, {name: _plain(value) for name, value in context.items()})
@@ -325,7 +367,15 @@ def render(source: str, context: Mapping[str, Any]) -> str:
         raise
     except UndefinedError as error:
         raise TemplateProblem(f"the item lacks what the template asks for: {error.message}") from error
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (
+        TemplateError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise TemplateProblem(f"the template could not be rendered: {error}") from error
     finally:
         _budget.reset(token)

@@ -25,6 +25,12 @@ ITEM = {
 }
 
 
+# Small to write, and compared element by element 4 to the 20th times.
+TWO_TREES = (
+    "{% set a = [0, 0] %}{% set b = [0, 0] %}" + "{% set a = [a, a, a, a] %}{% set b = [b, b, b, b] %}" * 20
+)
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -116,6 +122,12 @@ def test_check_names_what_is_wrong(source: str, word: str) -> None:
         "{% set a = [input, input] %}" + "{% set a = [a, a] %}" * 40 + "{{ a }}",
         "{% set a = [input, input] %}" + "{% set a = [a, a] %}" * 40 + "{{ a | string | length }}",
         "{% set a = [input, input] %}" + "{% set a = [a, a] %}" * 40 + "{{ a | tojson | length }}",
+        f"{TWO_TREES}{{{{ a == b }}}}",
+        f"{TWO_TREES}{{{{ a is eq(b) }}}}",
+        f"{TWO_TREES}{{{{ a in [b] }}}}",
+        f"{TWO_TREES}{{{{ [a].count(b) }}}}",
+        "{% set a = (0, 0, 0, 0) %}" + "{% set a = (a, a, a, a) %}" * 20 + "{{ metadata.get(a) }}",
+        "{% set a = (0, 0, 0, 0) %}" + "{% set a = (a, a, a, a) %}" * 20 + "{{ metadata[a] }}",
         "{{ [choices, choices] | sum(start=[]) }}",
         "{{ 1.5 | round(1000000000, 'ceil') }}",
         "{% for a in range(900) %}" * 2
@@ -134,6 +146,23 @@ def test_bombs_and_escapes_end_quickly_and_small(source: str) -> None:
         tracemalloc.stop()
     assert time.monotonic() - started < 4
     assert peak < 60_000_000
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ " + "9" * 5000 + " }}",
+        "{{ 1e400 }}",
+        "{{ " + " + ".join(["1"] * 5000) + " }}",
+        "{{ input" + "[0]" * 4000 + " }}",
+        "{{ input" + "|list" * 3000 + " }}",
+        "{% for a in [1] %}" * 30 + "x" + "{% endfor %}" * 30,
+    ],
+)
+def test_what_cannot_be_compiled_is_refused_in_words(source: str) -> None:
+    assert any("too deeply" in problem or "too large" in problem for problem in check_template(source))
+    with pytest.raises(TemplateProblem):
+        render(source, ITEM)
 
 
 def test_output_is_limited() -> None:
