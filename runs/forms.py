@@ -147,8 +147,9 @@ class LaunchForm(forms.Form):
         if version is None:
             return
         self.initial.setdefault("dataset_version", version.pk)
-        if not self.models_offered and version.response_models:
+        if version.response_models and (asked or not self.models_offered):
             self.initial.setdefault("responses", "recorded")
+            self.initial.setdefault("recorded", version.response_models)
         if len(self.models_offered) == 1:
             self.initial.setdefault("models", [self.models_offered[0].pk])
         self.like = last_run_on(version)

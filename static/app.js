@@ -60,6 +60,14 @@ const portal = {};
     if (event.target.name === "theme") setTheme(event.target.value);
   });
 
+  /* What is being mended is no longer called wrong; the server looks again ------ */
+  document.addEventListener("input", (event) => {
+    const field = event.target.closest(".field");
+    if (!field) return;
+    for (const error of $$(".error", field)) error.remove();
+    for (const wrong of $$("[aria-invalid]", field)) wrong.removeAttribute("aria-invalid");
+  });
+
   /* Menus close on a click elsewhere, on Escape, and after a choice ----------- */
   const closeMenus = (except = null) => {
     for (const menu of $$("details.menu[open]")) if (menu !== except) menu.open = false;

@@ -163,6 +163,7 @@ def _map_page(
         "kind": UploadType.QUERY_RESPONSE if mapping.models else UploadType.QUERY,
         "remap": request.POST.get("kind") != request.POST.get("kind_before"),
         "report": report,
+        "refused": refused is not None,
         "models": mapping.models,
         "is_chat": bool(mapping.used_as("messages")),
         "names": selectors.datasets_of(request.access.workspace).values_list("name", flat=True)[:200],

@@ -25,6 +25,9 @@ GENERATION = (
     "concurrency",
     "max_failures",
 )
+NUMBERS = (*GENERATION, "epochs", "limit")
+# What the sheet calls a field whose name does not say it.
+WORDS = {"template": "Prompt template", "max_failures": "Attempts per item", "limit": "Items at most"}
 
 
 @access.requires(Role.EDITOR)
@@ -104,8 +107,16 @@ def _forecast(request: HttpRequest, form: LaunchForm) -> tuple[LaunchPlan | None
     form.is_valid()
     found = services.launch_plan(held, form.launch())
     missing = {"dataset_version_id", "model_ids"} if not found.version or not found.targets else set()
-    problems = [text for name, texts in found.problems.items() if name not in missing for text in texts]
-    return found, problems
+    unread = {name: form.errors[name] for name in NUMBERS if name in form.errors}
+    standing = {name: texts for name, texts in found.problems.items() if name not in missing} | unread
+    return found, [_about(name, text) for name, texts in standing.items() for text in texts]
+
+
+def _about(name: str, text: str) -> str:
+    """A problem away from its field names it; those of a choice are sentences of their own."""
+    if name != "template" and name not in NUMBERS:
+        return text
+    return f"{WORDS.get(name, name.replace('_', ' ').capitalize())}: {text[:1].lower()}{text[1:]}"
 
 
 def _to_board(request: HttpRequest, anchor: str) -> HttpResponse:

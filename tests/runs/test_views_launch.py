@@ -142,6 +142,25 @@ def test_the_preview_shows_the_template_filled_in(client: Client, wish: dict[str
     assert "The template failed" in html
 
 
+def test_the_forecast_names_the_field_of_each_problem(client: Client, wish: dict[str, Any]) -> None:
+    wrong = {"temperature": "-3", "max_tokens": "many", "template": "{{ input", "max_failures": "0"}
+    html = client.post(PLAN, wish | wrong, headers=HTMX).content.decode()
+    assert "Temperature: from 0 to 2." in html and "Max tokens: enter a whole number." in html
+    assert "Prompt template: line 1" in html and "Attempts per item: from 1 to 20." in html
+
+
+def test_a_dataset_with_responses_opens_the_sheet_on_them(
+    client: Client, wish: dict[str, Any], dataset: Callable[..., DatasetVersion]
+) -> None:
+    rows = [{"prompt": "1?", "responses": {"a": "1", "b": "2"}}]
+    version = dataset(rows, response_models=["a", "b"], upload_type="query_response")
+    form = client.get(f"{LAUNCH}?dataset_version={version.pk}").context["launch_form"]
+    assert form["responses"].value() == "recorded" and form.chosen_recorded == {"a", "b"}
+    model = wish["models"][0]
+    form = client.get(f"{LAUNCH}?dataset_version={version.pk}&model={model}").context["launch_form"]
+    assert form["responses"].value() == "fresh"
+
+
 def test_recorded_responses_are_scored_without_a_call(
     client: Client, dataset: Callable[..., DatasetVersion]
 ) -> None:
