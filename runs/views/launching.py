@@ -109,7 +109,7 @@ def _forecast(request: HttpRequest, form: LaunchForm) -> tuple[LaunchPlan | None
     missing = {"dataset_version_id", "model_ids"} if not found.version or not found.targets else set()
     unread = {name: form.errors[name] for name in NUMBERS if name in form.errors}
     standing = {name: texts for name, texts in found.problems.items() if name not in missing} | unread
-    return found, [_about(name, text) for name, texts in standing.items() for text in texts]
+    return found, [_about(name, str(text)) for name, texts in standing.items() for text in texts]
 
 
 def _about(name: str, text: str) -> str:

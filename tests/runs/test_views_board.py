@@ -85,7 +85,7 @@ def test_a_failure_says_what_happened_and_offers_the_next_step(
     )
     Trial.objects.filter(run=run, seq__lte=2).update(state=TrialState.ERRORED, error="Timeout after 60 s")
     html = page(client_of(editor))
-    assert "The provider refused requests." in html and "Timeout after 60 s: 2 items" in html
+    assert "The provider refused requests." in html and "2 items: Timeout after 60 s" in html
     assert "Retry 2 and resume" in html and "verdict=errored" in html and "1 needs attention" in html
 
 
@@ -102,6 +102,15 @@ def test_what_stopped_can_be_taken_up_again(
 ) -> None:
     put(launched(10), status, done=more.pop("done", 4), passed=2, **more)
     assert words in page(client_of(editor))
+
+
+def test_a_stopped_card_does_not_contradict_its_count(
+    launched: Launched, client_of: ClientOf, editor: User
+) -> None:
+    put(launched(4), "paused", done=0)
+    put(launched(4), "failed", done=0, errored=4, status_reason="No item could be answered.")
+    html = page(client_of(editor))
+    assert "Finished items are kept." in html and "No item had finished." not in html
 
 
 def test_viewers_see_no_buttons(launched: Launched, client_of: ClientOf, viewer: User) -> None:
@@ -252,3 +261,8 @@ def test_the_switcher_and_the_board_keep_to_their_workspace(
     client = client_of(outsider)
     assert client.get(BOARD).status_code == 404
     assert "hidden-alias" not in page(client, "/w/beta/runs/")
+
+
+@pytest.mark.parametrize("query", ["q=²", "q=%00", "after=²-1", "after=%00", "dataset=²", "launch=1&from=²"])
+def test_a_query_that_makes_no_sense_is_no_fault(query: str, client_of: ClientOf, viewer: User) -> None:
+    assert client_of(viewer).get(f"/w/alpha/runs/?{query}").status_code == 200
