@@ -67,7 +67,9 @@ class ModelFilterSet(filters.FilterSet):  # type: ignore[misc]
         method="search", max_length=200, help_text="Words of name, alias, repo or provider"
     )
     source = filters.ChoiceFilter(choices=Source.choices)
-    provider = filters.NumberFilter(field_name="provider_id", help_text="A provider's id")
+    provider = filters.NumberFilter(
+        field_name="provider_id", max_value=2**63 - 1, help_text="A provider's id"
+    )
     active = filters.BooleanFilter(method="only_active", help_text="Whether runs can be launched with it")
 
     class Meta:

@@ -20,7 +20,7 @@ import httpx
 from django.conf import settings
 from httpx_aiohttp import AiohttpTransport
 
-from registry import failures
+from registry import failures, rules
 from registry.calls import CallFailed, ChatRequest, Completion, Endpoint
 from registry.outbound import Gate, GatedResolver
 from registry.protocols import PROTOCOLS
@@ -178,7 +178,9 @@ def prepare(endpoint: Endpoint) -> Prepared:
         chat_url=endpoint_url(endpoint.base_url, wire.chat_path),
         models_url=endpoint_url(endpoint.base_url, wire.models_path),
         headers=httpx.Headers({**FIXED_HEADERS, **wire.headers(api_key), **extra}),
-        secrets=failures.secrets_of(api_key, endpoint.headers.values()),
+        secrets=failures.secrets_of(
+            api_key, (*endpoint.headers.values(), *rules.query_values(endpoint.base_url))
+        ),
     )
 
 

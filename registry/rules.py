@@ -2,7 +2,7 @@
 
 import json
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from django.core.exceptions import ValidationError
 
@@ -46,6 +46,13 @@ def origin_of(url: str) -> Origin:
     """Scheme, host and port: what a key belongs to."""
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme)
+
+
+def query_values(url: str) -> list[str]:
+    """Values of the address's query, as written and decoded: some gateways take their key there."""
+    query = urlsplit(url).query
+    written = [part.partition("=")[2] for part in query.split("&")]
+    return [*written, *(value for _, value in parse_qsl(query))]
 
 
 def check_key(key: str) -> None:

@@ -6,14 +6,18 @@ from django_filters import rest_framework as filters
 
 from runs.models import Run, RunStatus, Trial, TrialState
 
+LARGEST_ID = 2**63 - 1
+
 
 class RunFilter(filters.FilterSet):  # type: ignore[misc]
     status = filters.MultipleChoiceFilter(choices=RunStatus.choices)
     alias = filters.CharFilter(help_text="Exactly")
     label = filters.CharFilter(help_text="Exactly")
-    dataset = filters.NumberFilter("dataset_version__dataset_id", help_text="Id of the dataset, any version")
-    model = filters.NumberFilter("model_id", help_text="Id of the registered model")
-    evaluation = filters.NumberFilter("evaluation_id")
+    dataset = filters.NumberFilter(
+        "dataset_version__dataset_id", max_value=LARGEST_ID, help_text="Id of the dataset, any version"
+    )
+    model = filters.NumberFilter("model_id", max_value=LARGEST_ID, help_text="Id of the registered model")
+    evaluation = filters.NumberFilter("evaluation_id", max_value=LARGEST_ID)
 
     class Meta:
         model = Run

@@ -157,6 +157,18 @@ async def test_redirect_is_refused_and_says_so() -> None:
     assert "redirect" in failed.message and "169.254.169.254" in failed.message
 
 
+async def test_a_key_in_the_address_is_cut_out_of_errors() -> None:
+    answer = response(
+        b"", "307 Temporary Redirect", location="https://x.example/v1?api-key=hush%2Dhush&v=2024"
+    )
+    async with raw_endpoint(answer) as seen, Client() as client:
+        address = f"http://127.0.0.1:{seen.port}/v1?api-key=hush%2Dhush&v=2024"
+        with pytest.raises(CallFailed) as caught:
+            await client.complete(seen.endpoint(base_url=address), chat())
+    failed = caught.value
+    assert "x.example" in failed.message and "hush" not in failed.message
+
+
 async def test_secrets_are_cut_out_of_errors() -> None:
     body = {"error": {"message": "key sk-very-secret and token t0ps3cret refused"}, "pad": "x" * 5000}
     failed = await failure(
