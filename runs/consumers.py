@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
@@ -22,7 +23,7 @@ from runs.fragments import Frame, render_frame, render_summary
 from runs.models import Run
 from workspaces import access
 from workspaces.access import Access
-from workspaces.models import Workspace
+from workspaces.models import User, Workspace
 
 COALESCE_S = 0.25
 RECHECK_S = 20.0
@@ -81,6 +82,11 @@ def renderer() -> Renderer:
     return _renderers.setdefault(id(asyncio.get_running_loop()), Renderer())
 
 
+def access_now(user: Any, slug: str) -> Access:
+    """As the database has the person now: a socket outlives what was read when it opened."""
+    return access.access_for(User.objects.filter(pk=user.pk).first() or AnonymousUser(), slug)
+
+
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """`/ws/w/<slug>/?view=board`, or `?view=run&run=412`."""
 
@@ -116,7 +122,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _access(self) -> Access | None:
         slug = self.scope["url_route"]["kwargs"]["slug"]
         try:
-            held: Access = await database_sync_to_async(access.access_for)(self.scope["user"], slug)
+            held: Access = await database_sync_to_async(access_now)(self.scope["user"], slug)
             return held
         except (Http404, PermissionDenied):
             return None

@@ -80,7 +80,8 @@ def archived(workspace: Workspace, wanted: ArchiveFilter) -> QuerySet[Run]:
             Q(alias__icontains=wanted.q) | Q(label__icontains=wanted.q) | Q(model__name__icontains=wanted.q)
         )
         digits = wanted.q.lstrip("#")
-        runs = runs.filter(text | Q(pk=int(digits)) if digits.isdigit() and len(digits) < 18 else text)
+        is_id = digits.isascii() and digits.isdigit() and len(digits) < 18
+        runs = runs.filter(text | Q(pk=int(digits)) if is_id else text)
     if wanted.dataset:
         runs = runs.filter(dataset_version__dataset_id=wanted.dataset)
     if wanted.status:

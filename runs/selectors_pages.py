@@ -59,7 +59,7 @@ def _mark(run: Run) -> str:
 
 def _cursor(text: str) -> tuple[datetime, int] | None:
     microseconds, _, pk = text.partition("-")
-    if not (microseconds.isdigit() and pk.isdigit() and len(text) < 40):
+    if not (text.isascii() and microseconds.isdigit() and pk.isdigit() and len(text) < 40):
         return None
     try:
         return EPOCH + timedelta(microseconds=int(microseconds)), min(int(pk), 2**62)

@@ -1,12 +1,13 @@
 """Bearer tokens, declared roles, throttle and pages of the API. Imports no DRF view: DRF imports this."""
 
+import re
 from time import time
 from typing import Any, cast
 
 from django.conf import settings
 from django.core.cache import cache
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, ParseError
+from rest_framework.exceptions import AuthenticationFailed, NotFound, ParseError
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -98,6 +99,14 @@ class KeysetPagination(CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 200
+
+    def decode_cursor(self, request: Request) -> Any:
+        """A cursor that was made up is refused; DRF would hand its position to the database."""
+        cursor = super().decode_cursor(request)
+        position = cursor.position if cursor else None
+        if position is not None and not re.fullmatch(r"[0-9]{1,18}", position):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 class AnyPerson(BasePermission):

@@ -362,3 +362,11 @@ def test_openai_compatible_endpoint_is_not_called_by_the_api(
     """A launch is answered at once; workers call."""
     api.ask("POST", "/evaluations", wish)
     assert stub.stats.total == 0
+
+
+@pytest.mark.parametrize(
+    "query", ["dataset=1e49", "model=1e49", "cursor=cD1h", "cursor=cD0lMDA%3D", "alias=%00"]
+)
+def test_a_query_that_makes_no_sense_is_no_fault(query: str, client_of: Any, viewer: Any) -> None:
+    answer = client_of(viewer).get(f"/api/v1/runs?{query}", headers={"X-Workspace": "alpha"})
+    assert answer.status_code in (200, 400, 404)

@@ -98,15 +98,21 @@ async def test_a_viewer_sees_the_card_without_buttons(
     assert "Cancel run" in cards[editor.pk] and "Cancel run" not in cards[viewer.pk]
 
 
-async def test_a_removed_member_loses_the_socket(
-    launched: Callable[..., Run], editor: User, monkeypatch: pytest.MonkeyPatch, alpha: Workspace
+@pytest.mark.parametrize("how", ["removed", "deactivated", "deleted"])
+async def test_who_may_no_longer_look_loses_the_socket(
+    how: str, launched: Callable[..., Run], editor: User, monkeypatch: pytest.MonkeyPatch, alpha: Workspace
 ) -> None:
     monkeypatch.setattr("runs.consumers.RECHECK_S", 0.0)
     run = await sync_to_async(launched)(1)
     socket = socket_of(editor, "/ws/w/alpha/?view=board")
     await socket.connect()
     await frames_until(socket, f'id="run-{run.pk}"')
-    await Membership.objects.filter(user=editor, workspace=alpha).adelete()
+    if how == "removed":
+        await Membership.objects.filter(user=editor, workspace=alpha).adelete()
+    elif how == "deactivated":
+        await User.objects.filter(pk=editor.pk).aupdate(is_active=False)
+    else:
+        await User.objects.filter(pk=editor.pk).adelete()
     await sync_to_async(run_to_end, thread_sensitive=False)(run.pk)
     while (event := await socket.receive_output(timeout=5))["type"] != "websocket.close":
         assert event["type"] == "websocket.send"
