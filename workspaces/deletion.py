@@ -26,6 +26,7 @@ Link = ForeignKey[Any, Any]
 def workspace_wipe(workspace: Workspace) -> dict[str, int]:
     """Deletes all of it inside the caller's transaction; how many rows of each table went."""
     paths = paths_to_workspace()
+    lock_from_above(workspace.pk)
     for table, link in links_between(only_emptied=True):
         if (target := parent_of(link)) in paths:
             condition = {joined(link.name, paths[target]): workspace.pk}
@@ -35,6 +36,15 @@ def workspace_wipe(workspace: Workspace) -> dict[str, int]:
     }
     transaction.on_commit(partial(remove_files, workspace.pk))
     return {label: count for label, count in removed.items() if count}
+
+
+def lock_from_above(workspace_id: int) -> None:
+    """The workspace, then what belongs to it directly. Whoever writes below these rows, such as a
+    run's worker, locks them first too: it waits, then finds nothing, and neither deadlocks."""
+    for table, path in paths_to_workspace().items():  # the workspace itself comes first
+        if "__" not in path:
+            rows = table._base_manager.select_for_update().filter(**{path or "pk": workspace_id})
+            list(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def delete_rows(table: Table, path: str, workspace_id: int) -> int:

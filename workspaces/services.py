@@ -85,6 +85,7 @@ def member_set_role(access: Access, membership: Membership, *, role: Role) -> No
     before = membership.role
     if role != Role.OWNER:
         _refuse_for_last_owner(membership)
+        _revoke_invitations_of(membership)
     membership.role = role
     membership.save(update_fields=["role"])
     audit.record(access, "member.set_role", membership.user.email, before=before, role=role.value)
@@ -92,13 +93,20 @@ def member_set_role(access: Access, membership: Membership, *, role: Role) -> No
 
 @transaction.atomic
 def member_remove(access: Access, membership: Membership) -> None:
-    """Ends the membership; the person's tokens for this workspace end with it. Raises Refused."""
+    """Ends the membership; the person's tokens and open invitations end with it. Raises Refused."""
     _refuse_for_last_owner(membership)
     tokens = ApiToken.objects.filter(workspace=membership.workspace_id, created_by=membership.user_id)
     tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+    _revoke_invitations_of(membership)
     membership.delete()
     left = access.user == membership.user and access.token is None
     audit.record(access, "member.leave" if left else "member.remove", membership.user.email)
+
+
+def _revoke_invitations_of(membership: Membership) -> None:
+    """Else a former owner could come back, as owner, by a link of their own."""
+    sent = Invitation.objects.filter(workspace=membership.workspace_id, created_by=membership.user_id)
+    sent.filter(accepted_at=None, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def _refuse_for_last_owner(membership: Membership) -> None:

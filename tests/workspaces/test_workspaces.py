@@ -167,6 +167,19 @@ def test_member_of_another_workspace_is_out_of_reach(client_of, owner, outsider)
     assert membership(outsider).role == Role.OWNER
 
 
+@pytest.mark.parametrize("change", ["removed", "demoted"])
+def test_a_former_owner_cannot_come_back_by_a_link_of_their_own(owner, editor, alpha, change):
+    Membership.objects.filter(user=editor).update(role=Role.OWNER)
+    link, _ = services.invitation_create(access_for(editor, "alpha"), role=Role.OWNER)
+    held, member = access_for(owner, "alpha"), membership(editor)
+    if change == "removed":
+        services.member_remove(held, member)
+    else:
+        services.member_set_role(held, member, role=Role.VIEWER)
+    link.refresh_from_db()
+    assert not link.is_open
+
+
 def test_removed_member_loses_access_and_tokens(client_of, owner, editor, alpha):
     token, _ = services.token_create(access_for(editor, "alpha"), name="t", role=Role.EDITOR, expires_at=None)
     client_of(owner).post(f"/w/alpha/members/{membership(editor).pk}/remove/")
