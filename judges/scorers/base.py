@@ -97,6 +97,7 @@ class Scorer(ABC, Generic[OptionsT]):
     title: ClassVar[str]
     description: ClassVar[str]
     Options: ClassVar[type[Any]] = NoOptions
+    blocks: ClassVar[bool] = False  # may wait or compute for long, so it is not called on an event loop
 
     def __init__(self, options: OptionsT):
         self.options = options

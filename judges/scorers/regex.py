@@ -49,6 +49,7 @@ class Regex(Scorer[RegexOptions]):
     title = "Regular expression"
     description = "What the pattern captures equals a reference; or the pattern is found, if that is enough."
     Options = RegexOptions
+    blocks = True
 
     def __init__(self, options: RegexOptions):
         super().__init__(options)

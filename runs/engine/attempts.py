@@ -1,5 +1,6 @@
 """One attempt at one trial: prompt, call, verdicts; every way it can end becomes an Outcome."""
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from runs.engine.plan import CannotRun, Plan, Work
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
+MOST_ASKED_WAITS = 1_000  # calls of one trial; an endpoint that only ever says "later" is given up
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
     "unauthorized": "{provider} refused the key ({detail}). "
@@ -56,7 +58,9 @@ def template_context(work: Work) -> Mapping[str, Any]:
 async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
     """Calls the model once and scores what it says. Raises CannotRun when the run must wait for a person."""
     if plan.endpoint is None:
-        return recorded_outcome(plan, work)
+        return await recorded_outcome(plan, work)
+    if work.lacks:
+        return Outcome(work.trial, "errored", "not_sent", error_kind="not_sent", error=work.lacks)
     try:
         messages = messages_for(plan, work)
     except TemplateProblem as error:
@@ -76,10 +80,10 @@ async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str
                 STOPS_RUN[failed.kind].format(provider=plan.provider, model=plan.model, detail=failed.message)
             ) from failed
         return failed_outcome(plan, work, failed)
-    return answered_outcome(plan, work, completion)
+    return await answered_outcome(plan, work, completion)
 
 
-def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
+async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
     return Outcome(
         work.trial,
         "done",
@@ -91,11 +95,11 @@ def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
         output_tokens=completion.output_tokens,
         cost=plan.cost(completion.input_tokens, completion.output_tokens),
         status_code=completion.status_code,
-        verdicts=verdicts(plan, work, completion.text),
+        verdicts=await verdicts(plan, work, completion.text),
     )
 
 
-def recorded_outcome(plan: Plan, work: Work) -> Outcome:
+async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
     """A recorded response is scored as it stands; an item without one has nothing to score."""
     if work.recorded is None:
         return Outcome(
@@ -110,18 +114,25 @@ def recorded_outcome(plan: Plan, work: Work) -> Outcome:
         "done",
         response=work.recorded,
         finish_reason="recorded",
-        verdicts=verdicts(plan, work, work.recorded),
+        verdicts=await verdicts(plan, work, work.recorded),
     )
 
 
-def verdicts(plan: Plan, work: Work, response: str) -> list[tuple[str, Verdict]]:
+async def verdicts(plan: Plan, work: Work, response: str) -> list[tuple[str, Verdict]]:
+    """In a thread where a scorer may take long: the loop belongs to all runs of the process."""
     subject = Subject(response, work.references, work.choices, work.prompt, work.metadata)
-    return [(name, scorer.score(subject)) for name, scorer in plan.scorers]
+
+    def judge() -> list[tuple[str, Verdict]]:
+        return [(name, scorer.score(subject)) for name, scorer in plan.scorers]
+
+    slow = any(scorer.blocks for _, scorer in plan.scorers)
+    return await asyncio.to_thread(judge) if slow else judge()
 
 
 def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
     """Waits and tries again while attempts are left; a wait that the provider asked for uses none up."""
-    counts = not (failed.kind == "rate_limited" and failed.retry_after_ms is not None)
+    asked = failed.kind == "rate_limited" and bool(failed.retry_after_ms)
+    counts = not (asked and work.trial.attempt < MOST_ASKED_WAITS)
     failures = work.trial.failures + counts
     again = failed.retriable and failures < plan.max_failures
     return Outcome(
@@ -141,7 +152,7 @@ def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
 
 def _delay_ms(failed: CallFailed, failures: int) -> int:
     """The provider's own wish, else exponential with full jitter."""
-    if failed.retry_after_ms is not None:
+    if failed.retry_after_ms:
         return failed.retry_after_ms + random.randint(0, 250)  # noqa: S311 (jitter)
     most = min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** max(0, failures - 1))
     return random.randint(most // 2, most)  # noqa: S311 (jitter)

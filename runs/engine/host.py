@@ -40,7 +40,7 @@ class Host:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.stopping = False
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._pumps: dict[asyncio.Task[None], int] = {}  # with the run of each
         self.thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self.thread.start()
 
@@ -59,18 +59,18 @@ class Host:
         return bool(self.call(self._pump(run_id, slice_s, on_record)).result())
 
     async def _pump(self, run_id: int, slice_s: float, on_record: OnRecord | None) -> bool:
-        if self.stopping:
+        if self.stopping or run_id in self._pumps.values():  # that one goes on, or wakes the next
             return False
         if not hasattr(self, "shared"):
             self.shared = await self._share()
         task = asyncio.create_task(self._slice(run_id, slice_s, on_record))
-        self._pumps.add(task)
+        self._pumps[task] = run_id
         try:
             await task
         except asyncio.CancelledError:
             return False
         finally:
-            self._pumps.discard(task)
+            del self._pumps[task]
         return bool(await self.shared.database.run(_has_work, run_id))
 
     async def _slice(self, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:

@@ -13,6 +13,7 @@ from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, Whe
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from datasets.models import Upload, UploadState
 from runs.engine.clock import now_ms, now_ms_sql, now_sql
 from runs.engine.owners import is_dead
 from runs.engine.rowset import encode, rowset
@@ -61,7 +62,8 @@ def leave_run(run_id: int) -> None:
 def claim(run_id: int, owner: str, count: int, calls: bool) -> list[Claimed]:
     """Leases up to `count` trials, due retries first; attempts go on record when they will call out."""
     with transaction.atomic():
-        if not Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).exists():
+        run = Run.objects.select_for_update().filter(pk=run_id)  # first, as everyone who writes its trials
+        if run.values_list("status", flat=True).first() != RunStatus.RUNNING:
             return []
         rows = _lease(run_id, owner, count, f"state = 'waiting' AND not_before_ms <= {now_ms_sql()}", calls)
         if len(rows) < count:
@@ -119,6 +121,7 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
     rows = [{"trial": trial.id, "number": trial.attempt, "fence": trial.fence} for trial in unsent]
     columns = {"trial": "bigint", "number": "int", "fence": "int"}
     with transaction.atomic(), connection.cursor() as cursor:
+        Run.objects.select_for_update().filter(pk=run_id).values_list("pk").first()
         cursor.execute(
             f"""
             UPDATE runs_trial SET state = 'pending', owner = '', attempt_count = attempt_count - %s
@@ -146,11 +149,11 @@ def next_due_ms(run_id: int) -> int | None:
 
 
 def others_want_a_pump(run_id: int) -> bool:
-    """Whether another run waits for a worker, so that this one should yield."""
+    """Whether another run, or an import, waits for a worker, so that this one should yield."""
     waiting = Run.objects.filter(
         status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now_ms()
     )
-    return waiting.exclude(pk=run_id).exists()
+    return waiting.exclude(pk=run_id).exists() or Upload.objects.filter(state=UploadState.QUEUED).exists()
 
 
 def sweep() -> list[int]:
@@ -224,11 +227,14 @@ def finish(run_id: int) -> bool:
     with transaction.atomic():
         ended = Run.objects.filter(~Exists(alive), pk=run_id, status=RunStatus.RUNNING).update(
             status=Case(
+                When(canceled__gt=0, then=Value(RunStatus.CANCELED)),
                 When(Q(done=0) & Q(total__gt=0), then=Value(RunStatus.FAILED)),
                 default=Value(RunStatus.COMPLETED),
             ),
             status_reason=Case(
-                When(Q(done=0) & Q(total__gt=0), then=Value("No item could be answered.")), default=Value("")
+                When(canceled__gt=0, then=Value("Items that were canceled are left; resume asks them.")),
+                When(Q(done=0) & Q(total__gt=0), then=Value("No item could be answered.")),
+                default=Value(""),
             ),
             finished_at=Now(),
             pump_until_ms=0,

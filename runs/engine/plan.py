@@ -8,12 +8,16 @@ from typing import Any
 
 from datasets.assets import asset_bytes
 from datasets.models import Item, ItemAsset
+from evalportal.lib.plugins import UnknownPlugin
 from evalportal.lib.secret_fields import UndecryptableSecret
-from judges.scorers import Scorer, build_scorer
+from judges.scorers import BadOptions, Scorer, build_scorer
 from registry.client import Endpoint
 from registry.models import Capability
+from registry.selectors import registered_in
 from runs.engine.leases import Claimed
 from runs.models import Run
+
+MAX_COST = 1_000  # dollars of one call; above it, the usage that the endpoint reports is nonsense
 
 
 class CannotRun(Exception):
@@ -22,7 +26,8 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed trial with its item's content. `images` are (media type, base64)."""
+    """A claimed trial with its item's content. `images` are (media type, base64); `lacks` says what
+    of the item is gone, so that it cannot be asked."""
 
     trial: Claimed
     prompt: str
@@ -33,6 +38,7 @@ class Work:
     metadata: Mapping[str, Any]
     recorded: str | None
     images: Sequence[tuple[str, str]] = ()
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Plan:
         return self.endpoint is not None
 
     def cost(self, input_tokens: int | None, output_tokens: int | None) -> Decimal | None:
-        """Dollars; None where a price or the usage is unknown."""
+        """Dollars; None where a price or the usage is unknown, or beyond belief."""
         if (
             self.input_price is None
             or self.output_price is None
@@ -71,18 +77,30 @@ class Plan:
             or output_tokens is None
         ):
             return None
-        return (input_tokens * self.input_price + output_tokens * self.output_price) / 1_000_000
+        cost = (input_tokens * self.input_price + output_tokens * self.output_price) / 1_000_000
+        return cost if cost <= MAX_COST else None
 
 
 def load_plan(run_id: int) -> Plan:
     """Reads the run with model and provider. Raises CannotRun with words that say what to do."""
-    run = Run.objects.select_related("model__provider").get(pk=run_id)
+    try:
+        return _plan(run_id)
+    except (BadOptions, UnknownPlugin, LookupError, TypeError, ValueError) as error:
+        raise CannotRun(
+            f"Its configuration cannot be used ({error}). Correct what is wrong and launch it again."
+        ) from error
+
+
+def _plan(run_id: int) -> Plan:
+    run = Run.objects.select_related("model__provider", "workspace").get(pk=run_id)
     config, model = run.config, run.model
     frozen = config["model"]
     fresh = config["responses"] == "fresh"
     provider = model.provider if model else None
     if fresh and (model is None or provider is None):
         raise CannotRun("The model is no longer registered. Register it again and run this again with it.")
+    if fresh and model and not registered_in(run.workspace).filter(pk=model.pk).exists():
+        raise CannotRun(f"{model.title} or its provider now belongs to another workspace.")
     if fresh and model and provider and not (model.is_active and provider.is_active):
         raise CannotRun(
             f"{model.title} or its provider is switched off. Activate it in the admin, then resume."
@@ -144,13 +162,18 @@ def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[t
         external_id=row["external_id"],
         metadata=row["metadata"],
         recorded=next((recorded[name] for name in plan.recorded_names if name in recorded), None),
-        images=images,
+        images=[image for image in images if image[1]],
+        lacks="" if all(data for _, data in images) else "The file of its image is gone.",
     )
 
 
 def _images(item_ids: set[int]) -> dict[int, list[tuple[str, str]]]:
+    """(media type, base64) by item; the data is empty where the media folder lost the file."""
     found: dict[int, list[tuple[str, str]]] = {}
     for link in ItemAsset.objects.filter(item_id__in=item_ids).select_related("asset").order_by("position"):
-        data = base64.b64encode(asset_bytes(link.asset)).decode()
+        try:
+            data = base64.b64encode(asset_bytes(link.asset)).decode()
+        except OSError:
+            data = ""
         found.setdefault(link.item_id, []).append((link.asset.media_type, data))
     return found

@@ -11,14 +11,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from registry.client import Client
 from runs import live
 from runs.engine import leases, recording, summary
 from runs.engine.attempts import attempt
 from runs.engine.database import DatabaseThread
-from runs.engine.gates import Gates
+from runs.engine.gates import Gate, Gates
 from runs.engine.leases import Claimed
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work, load_work
@@ -36,6 +36,10 @@ GLIMPSE_EVERY_S = 0.25
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+
+
+class NotSent(Exception):
+    """The slice ended before this item's turn at the provider came."""
 
 
 @dataclass
@@ -62,6 +66,7 @@ class Pump:
         self.queue: asyncio.Queue[Work | None] = asyncio.Queue()
         self.outcomes: list[Outcome] = []
         self.in_hand: dict[int, Claimed] = {}
+        self.at_gate: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
         self.drain = False
         self.exhausted = False
@@ -112,6 +117,8 @@ class Pump:
             await self._pause(0.02 if claimed else 0.5)
         for _ in workers:
             self.queue.put_nowait(None)
+        for worker in self.at_gate:  # its door may stay closed for hours
+            worker.cancel()
         await asyncio.gather(*workers)
 
     def _look_ahead(self) -> int:
@@ -158,6 +165,9 @@ class Pump:
                 return
             try:
                 self._finished(await self._attempt(work))
+            except NotSent:
+                self.queue.put_nowait(work)  # _settle gives it back
+                return
             except CannotRun as stop:
                 self.reason, self.drain = self.reason or str(stop), True
                 self._finished(
@@ -179,13 +189,25 @@ class Pump:
         gate = self.shared.gates.gate(
             plan.endpoint.provider_id or 0, plan.provider_limit, plan.requests_per_minute
         )
-        async with gate.place(plan.run_id):
+        async with contextlib.AsyncExitStack() as held:
+            await self._enter(gate, held)
             outcome = await attempt(plan, work, self.shared.client, self._shown(work))
         if outcome.attempt_outcome == "rate_limited":
             gate.refused(outcome.retry_after_ms)
         elif outcome.state == "done":
             gate.answered()
         return outcome
+
+    async def _enter(self, gate: Gate, held: contextlib.AsyncExitStack) -> None:
+        """Waits for a place at the provider. Raises NotSent when the slice ends meanwhile."""
+        worker = cast("asyncio.Task[None]", asyncio.current_task())
+        self.at_gate.add(worker)
+        try:
+            await held.enter_async_context(gate.place(self.plan.run_id))
+        except asyncio.CancelledError:
+            raise NotSent from None
+        finally:
+            self.at_gate.discard(worker)
 
     def _finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

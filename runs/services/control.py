@@ -10,6 +10,7 @@ from runs import live
 from runs.engine.recording import lock_run
 from runs.models import (
     ACTIVE_STATUSES,
+    FINISHED_STATUSES,
     LIVE_STATES,
     GridCell,
     LogLine,
@@ -104,7 +105,7 @@ def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) 
         for cell, errored in per_cell.items():
             GridCell.objects.filter(run=run, cell=cell).update(errored=F("errored") - errored)
         Run.objects.filter(pk=run.pk).update(errored=F("errored") - count, sequence=F("sequence") + 1)
-        _back_to_work(run, Q(status__in=(RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.PAUSED)))
+        _back_to_work(run, Q(status__in=(*FINISHED_STATUSES, RunStatus.PAUSED)))
         _say(run, f"{count:,} failed items are asked again, by {access.actor_label}")
         audit.record(access, "run.retry", f"run {run.pk}", items=count)
         pump.delay_on_commit(run.pk)

@@ -1,5 +1,6 @@
 """Launching: from a person's wishes to an evaluation with its runs and their pending trials."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from runs.models import Evaluation, LogLine, Run, RunStatus
 from runs.tasks import pump
 from workspaces import audit
 from workspaces.access import Access
+from workspaces.models import Workspace
 
 MAX_TRIALS = 5_000_000
 MAX_EPOCHS = 100
@@ -95,8 +97,7 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     targets = _targets(access, wish, version, problems)
     _check_numbers(wish, targets, problems)
     _check_scoring(wish, problems)
-    items = min(version.item_count, wish.limit or version.item_count) if version else 0
-    per_run = items * max(1, wish.epochs)
+    per_run = _trials(wish, version.item_count if version else 0)
     if per_run * len(targets) > MAX_TRIALS:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
     calls = per_run * len(targets) if wish.responses == "fresh" else 0
@@ -108,11 +109,17 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         calls=calls,
         cost=cost,
         cost_basis=basis,
-        duration_s=_duration(targets, wish, per_run) if calls else None,
+        duration_s=_duration(access.workspace, targets, wish, per_run) if calls else None,
         half_width=_half_width(per_run),
         concurrency=min((_concurrency(target, wish) for target in targets), default=0),
         problems=dict(problems),
     )
+
+
+def _trials(wish: Launch, items: int) -> int:
+    """Of each run. What is out of bounds is refused elsewhere, and must not break the forecast."""
+    most = min(items, max(1, wish.limit)) if wish.limit else items
+    return most * min(max(1, wish.epochs), MAX_TRIALS)
 
 
 def _half_width(n: int) -> float | None:
@@ -207,6 +214,19 @@ def _check_numbers(wish: Launch, targets: Sequence[Target], problems: dict[str, 
     if len(wish.alias) > 120 or len(wish.label) > 120:
         problems["alias" if len(wish.alias) > 120 else "label"].append("At most 120 characters.")
     _check_params(wish.params, problems)
+    if not _is_storable(wish.params):
+        problems["extra_body"].append("It holds a NUL character, half of a surrogate pair, or NaN.")
+    if not _is_storable(wish.scorers):
+        problems["scorers"].append("Their options hold a NUL character, half of a surrogate pair, or NaN.")
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether it is JSON that every database takes."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+        return "\\u0000" not in text and bool(text.encode())
+    except (ValueError, RecursionError):
+        return False
 
 
 def _check_params(params: Mapping[str, Any], problems: dict[str, list[str]]) -> None:
@@ -258,6 +278,7 @@ def _cost(
     items = Item.objects.filter(version=version)
     length = items.filter(position__lte=500).aggregate(mean=Avg(Length("prompt")))["mean"] or 0
     input_tokens = Decimal((length + len(wish.template)) / CHARS_PER_TOKEN) * trials
+    workspace = version.dataset.workspace_id
     total, assumed = Decimal(0), False
     for target in targets:
         model = target.model
@@ -266,7 +287,7 @@ def _cost(
                 targets
             ) == 1 else f"no price is registered for {target.title}"
         past = (
-            Run.objects.filter(model=model, done__gt=0)
+            Run.objects.filter(workspace=workspace, model=model, done__gt=0)
             .order_by("-id")[:5]
             .aggregate(tokens=Sum("output_tokens"), n=Sum("done"))
         )
@@ -282,11 +303,12 @@ def _cost(
     return total, basis if assumed else "from past answers of these models"
 
 
-def _duration(targets: Sequence[Target], wish: Launch, trials: int) -> float | None:
+def _duration(workspace: Workspace, targets: Sequence[Target], wish: Launch, trials: int) -> float | None:
     """Seconds for the slowest model by its past median latency; None before any run."""
     slowest = None
     for target in targets:
-        past = Run.objects.filter(model=target.model, summary__latency__isnull=False).order_by("-id").first()
+        runs = Run.objects.filter(workspace=workspace, model=target.model, summary__latency__isnull=False)
+        past = runs.order_by("-id").first()
         latency = (past.summary.get("latency") or {}).get("p50") if past else None
         if latency is None:
             return None
@@ -355,7 +377,7 @@ def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> di
             "source": model.source,
             "provider": provider.name if provider else "",
             "protocol": provider.protocol if provider else "",
-            "base_url": provider.base_url if provider else "",
+            "base_url": _public(provider.base_url) if provider else "",
             "capabilities": model.capabilities,
             "input_price": str(model.input_price) if model.input_price is not None else None,
             "output_price": str(model.output_price) if model.output_price is not None else None,
@@ -366,6 +388,11 @@ def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> di
             "content_hash": plan.version.content_hash,
         },
     }
+
+
+def _public(base_url: str) -> str:
+    """Without the query, which may hold a key: members and exports see it."""
+    return base_url.partition("?")[0]
 
 
 def insert_trials(run: Run, *, epochs: int, limit: int | None) -> None:

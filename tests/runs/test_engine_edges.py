@@ -1,0 +1,263 @@
+"""What a run meets at its edges: closed doors, lost files, changed registrations, odd figures, a wipe."""
+
+import asyncio
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.db import connection
+from PIL import Image
+
+from datasets.assets import asset_store
+from datasets.models import DatasetVersion, ItemAsset
+from registry.client import Client
+from registry.models import Provider, RegisteredModel
+from runs.engine.check import check_run
+from runs.engine.host import host, run_to_end
+from runs.models import LogLine, Run, RunStatus, Trial, TrialState
+from runs.services import (
+    Launch,
+    LaunchProblems,
+    launch,
+    launch_plan,
+    run_cancel,
+    run_pause,
+    run_resume,
+    run_retry,
+)
+from tests.services import wait_until
+from tests.stub_endpoint import StubEndpoint
+from workspaces.access import Access, system_access
+from workspaces.models import Workspace
+from workspaces.services import workspace_delete
+
+pytestmark = pytest.mark.usefixtures("engine")
+Launched = Callable[..., Run]
+Make = Callable[..., Any]
+
+
+def pumping(run: Run, slice_s: float = 30) -> threading.Thread:
+    """One slice of the run in a thread of its own."""
+
+    def work() -> None:
+        host().pump(run.pk, slice_s)
+        connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def wait_for(thread: threading.Thread, seconds: float = 15) -> None:
+    thread.join(seconds)
+    assert not thread.is_alive()
+
+
+def states(run: Run) -> set[str]:
+    return set(run.trials.values_list("state", flat=True))
+
+
+# A provider that lets nobody in
+
+
+@pytest.fixture
+def shut_out(launched: Launched, stub: StubEndpoint, model: Make, provider: Make) -> Run:
+    """Its provider answers 429 and asks for an hour."""
+    stub.set(fail_first=1, fail_mode=["429"], retry_after=3600)
+    return launched(10, target=model(provider=provider(concurrency=2)), concurrency=2)
+
+
+def test_a_pause_does_not_wait_for_a_closed_door(shut_out: Run, alpha_access: Access) -> None:
+    thread = pumping(shut_out)
+    wait_until(lambda: shut_out.trials.filter(state=TrialState.WAITING).exists(), "the first refusal")
+    run_pause(alpha_access, shut_out)
+    wait_for(thread)
+    assert states(shut_out) == {TrialState.WAITING, TrialState.PENDING}
+    untouched = shut_out.trials.filter(state=TrialState.PENDING)
+    assert set(untouched.values_list("attempt_count", flat=True)) == {0}
+
+
+def test_a_slice_ends_at_a_closed_door_while_others_wait(shut_out: Run, launched: Launched) -> None:
+    launched(2)
+    wait_for(pumping(shut_out, slice_s=1))
+    assert TrialState.LEASED not in states(shut_out)
+
+
+def test_an_endpoint_that_limits_without_saying_how_long_is_given_up(
+    launched: Launched, stub: StubEndpoint
+) -> None:
+    stub.set(fail_rate=1, fail_mode=["429"], retry_after=0)
+    run = launched(1, max_failures=2)
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert (run.status, stub.stats.total) == (RunStatus.FAILED, 2)
+
+
+# What changed since the launch
+
+
+def test_an_unusable_configuration_pauses_with_words(launched: Launched, model: Make) -> None:
+    run = launched(3, target=model(default_params={"extra_body": ["x"]}))
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    run.refresh_from_db()
+    assert "cannot be used" in run.status_reason
+
+
+def test_a_lost_image_costs_its_item_only(
+    launched: Launched, model: Make, alpha: Workspace, dataset: Callable[..., DatasetVersion]
+) -> None:
+    picture = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    asset, version = asset_store(alpha, picture.getvalue()), dataset(5)
+    ItemAsset.objects.create(item=version.items.get(position=2), asset=asset, position=1)
+    run = launched(version=version, target=model(capabilities=["vision"]))
+    asset.path.unlink()
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert (run.done, run.errored, check_run(run.pk)) == (4, 1, {})
+    assert "image" in run.trials.get(seq=2).error
+
+
+def test_a_provider_of_another_workspace_is_not_called(
+    launched: Launched, stub: StubEndpoint, model: Make, beta: Workspace
+) -> None:
+    target: RegisteredModel = model()
+    run = launched(3, target=target)
+    Provider.objects.filter(pk=target.provider_id).update(workspace=beta)
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    assert stub.stats.total == 0
+
+
+def test_a_canceled_run_asks_its_failed_items_again_and_stays_canceled(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    stub.set(latency_ms=100)
+    rows = [{"prompt": "x [[fail:400]]"}] + [{"prompt": f"{n} [[answer:2]]"} for n in range(60)]
+    run = launched(rows, concurrency=2)
+    thread = pumping(run)
+    wait_until(lambda: run.trials.filter(state=TrialState.ERRORED).exists(), "the failure")
+    run_cancel(alpha_access, run)
+    wait_for(thread)
+    assert run_retry(alpha_access, run) == 1
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert run.status == RunStatus.CANCELED and run.canceled and check_run(run.pk) == {}
+    assert not states(run) & {TrialState.PENDING, TrialState.LEASED}
+    run_resume(alpha_access, run)
+    assert run_to_end(run.pk) == RunStatus.COMPLETED
+
+
+def test_pause_and_resume_do_not_double_the_calls_in_flight(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    stub.set(latency_ms=200)
+    run = launched(100, concurrency=4)
+    threads = []
+    for _ in range(3):
+        threads.append(pumping(run))
+        time.sleep(0.4)
+        run_pause(alpha_access, run)
+        run_resume(alpha_access, run)
+    run_cancel(alpha_access, run)
+    for thread in threads:
+        wait_for(thread)
+    assert stub.stats.max_in_flight <= 4
+
+
+def test_a_workspace_is_deleted_under_a_live_run(
+    launched: Launched, stub: StubEndpoint, alpha: Workspace, alpha_access: Access
+) -> None:
+    stub.set(latency_ms=5)
+    run = launched(2000)
+    thread = pumping(run)
+    wait_until(lambda: Run.objects.filter(pk=run.pk, done__gt=50).exists(), "the first items")
+    workspace_delete(alpha_access)
+    wait_for(thread)
+    assert not Trial.objects.exists() and not LogLine.objects.exists()
+
+
+# Odd figures and slow scorers
+
+
+def test_usage_beyond_belief_costs_nothing(
+    launched: Launched, model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = Client.complete
+
+    async def boasting(self: Client, *args: Any) -> Any:
+        return dataclasses.replace(await complete(self, *args), input_tokens=2**31 - 1)
+
+    monkeypatch.setattr(Client, "complete", boasting)
+    run = launched(2, target=model(input_price=Decimal(999_999), output_price=Decimal(1)))
+    assert run_to_end(run.pk) == RunStatus.COMPLETED
+    assert set(run.trials.values_list("cost", flat=True)) == {None}
+
+
+def test_a_slow_pattern_leaves_the_loop_to_other_runs(launched: Launched) -> None:
+    """Its verdicts take half a second each."""
+    slow = {"key": "regex", "options": {"pattern": "(a+)+$", "compare": "found"}}
+    rows = [{"prompt": f"{n}? [[answer:{'a' * 40}!]]", "references": ["x"]} for n in range(4)]
+    thread = pumping(launched(rows, scorers=[slow]))
+    worst = 0.0
+
+    async def lag() -> float:
+        began = time.monotonic()
+        await asyncio.sleep(0)
+        return time.monotonic() - began
+
+    while thread.is_alive():
+        began = time.monotonic()
+        host().call(lag()).result()
+        worst = max(worst, time.monotonic() - began)
+        time.sleep(0.02)
+    assert worst < 0.4
+
+
+# Launching
+
+
+def test_the_forecast_knows_only_this_workspace(
+    launched: Launched, model: Make, provider: Make, dataset: Make, beta: Workspace
+) -> None:
+    shared = model(
+        workspace=None, provider=provider(workspace=None), input_price=Decimal(1), output_price=Decimal(1)
+    )
+    run_to_end(launched(5, target=shared).pk)
+    version = dataset(3, workspace=beta)
+    wish = Launch(dataset_version_id=version.pk, model_ids=[shared.pk], scorers=[{"key": "numeric"}])
+    plan = launch_plan(system_access(beta), wish)
+    assert plan.duration_s is None and "past" not in plan.cost_basis
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("limit", -5),
+        ("epochs", 10**300),
+        ("limit", 10**30),
+        ("epochs", -(10**30)),
+        ("concurrency", 10**30),
+        ("params", {"max_tokens": 10**30}),
+        ("params", {"extra_body": {"a": "\0"}}),
+        ("params", {"stop": ["\ud800"]}),
+        ("params", {"extra_body": {"a": float("nan")}}),
+    ],
+)
+def test_what_cannot_be_launched_is_a_problem_and_no_fault(
+    field: str, value: Any, alpha_access: Access, dataset: Make, model: Make
+) -> None:
+    wish = Launch(dataset_version_id=dataset(3).pk, model_ids=[model().pk], scorers=[{"key": "numeric"}])
+    with pytest.raises(LaunchProblems):
+        launch(alpha_access, dataclasses.replace(wish, **{field: value}))
+
+
+def test_a_key_in_the_address_is_not_frozen_with_the_run(
+    launched: Launched, model: Make, provider: Make, stub: StubEndpoint
+) -> None:
+    run = launched(1, target=model(provider=provider(base_url=f"{stub.base_url}?api-key=hush-hush")))
+    assert run.config["model"]["base_url"] == stub.base_url
