@@ -104,7 +104,7 @@ class KeysetPagination(CursorPagination):
         """A cursor that was made up is refused; DRF would hand its position to the database."""
         cursor = super().decode_cursor(request)
         position = cursor.position if cursor else None
-        if position is not None and not re.fullmatch(r"[0-9]{1,18}", position):
+        if position is not None and not re.fullmatch(r"[0-9]{1,18}", str(position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
 
