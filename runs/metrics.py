@@ -192,10 +192,11 @@ def _totals(run: Run) -> list[Metric]:
 
 
 def elapsed_s(run: Run) -> float | None:
-    """Seconds from the first call to the end, or to now."""
+    """Seconds of work until its end, or until now; pauses and the time before a retry do not count."""
     if run.started_at is None:
         return None
-    return ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
+    present = timezone.now().timestamp() * 1000 - run.working_since_ms if run.working_since_ms else 0
+    return (run.worked_ms + max(0.0, present)) / 1000
 
 
 def section_rows(run: Run, tallies: Iterable[Tally] | None = None) -> list[SectionRow]:

@@ -98,6 +98,8 @@ class Run(models.Model):
 
     sequence = models.PositiveBigIntegerField(default=0, help_text="Grows with every change a page may show")
     pump_until_ms = models.BigIntegerField(default=0, help_text="A pump is at work or queued until then")
+    working_since_ms = models.BigIntegerField(default=0, help_text="Start of the present span of work, or 0")
+    worked_ms = models.PositiveBigIntegerField(default=0, help_text="Earlier spans of work together")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -194,7 +194,7 @@ def _guess_lone(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any, *, has
 
 def _mostly_distinct(leaf: Leaf) -> bool:
     """Not all: an id that is there twice is a problem to show, not a reason to import none."""
-    return 10 * len({str(value) for value in leaf.filled}) >= 9 * len(leaf.filled)
+    return 2 * len({str(value) for value in leaf.filled}) > len(leaf.filled)
 
 
 def _may_be_answer(leaf: Leaf) -> bool:

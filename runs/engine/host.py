@@ -81,6 +81,7 @@ class Host:
             plan = await database.run(load_plan, run_id)
             pump = Pump(self.shared, plan, slice_s, on_record)
             pump.progress = await database.run(progress_of, run_id)
+            pump.reached = pump.progress.done > 0
             await live.announce(plan.workspace_id, run_id, -1)
             await pump.run()
             if await database.run(leases.finish, run_id):

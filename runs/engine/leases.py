@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Value,
+    When,
+)
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -51,7 +62,21 @@ def take_run(run_id: int, owner: str) -> bool:
             started_at=Case(When(started_at=None, then=Now()), default=F("started_at")),
             sequence=F("sequence") + 1,
         )
+        Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, working_since_ms=0).update(
+            working_since_ms=now
+        )
     return bool(taken)
+
+
+def work_ended() -> dict[str, Any]:
+    """Field updates that close a run's present span of work: idle time between spans is not its duration."""
+    now = Value(now_ms(), BigIntegerField())
+    span = Case(
+        When(working_since_ms__gt=0, then=now - F("working_since_ms")),
+        default=0,
+        output_field=BigIntegerField(),
+    )
+    return {"worked_ms": ExpressionWrapper(F("worked_ms") + span, BigIntegerField()), "working_since_ms": 0}
 
 
 def leave_run(run_id: int) -> None:
@@ -238,6 +263,7 @@ def finish(run_id: int) -> bool:
             ),
             finished_at=Now(),
             pump_until_ms=0,
+            **work_ended(),
             sequence=F("sequence") + 1,
         )
     return bool(ended)
@@ -247,7 +273,7 @@ def pause(run_id: int, reason: str) -> None:
     """The engine's own pause, with words that say what to do."""
     with transaction.atomic():
         changed = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).update(
-            status=RunStatus.PAUSED, status_reason=reason, sequence=F("sequence") + 1
+            status=RunStatus.PAUSED, status_reason=reason, sequence=F("sequence") + 1, **work_ended()
         )
         if changed:
             LogLine.objects.create(run_id=run_id, at=timezone.now(), level="error", text=f"paused: {reason}")

@@ -32,6 +32,7 @@ RECORD_MOST = 200
 KEEP_EVERY_S = 5.0
 LOST_AFTER_S = 15.0
 LOOK_AHEAD_S = 1.0
+NEVER_REACHED = 12  # failed connections before the first answer of any kind
 GLIMPSE_EVERY_S = 0.25
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 T = TypeVar("T")
@@ -73,6 +74,8 @@ class Pump:
         self.reason = ""
         self.completed = 0
         self.progress = Progress(self.plan.total)
+        self.reached = False
+        self.unreached = 0
         self.glimpse: Glimpse | None = None
         self.glimpse_changed = False
         self.summary_due = 0.0
@@ -212,8 +215,25 @@ class Pump:
     def _finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         self.completed += 1
+        if outcome.attempt_outcome == "connection" and not self.reached:
+            self._not_reached(outcome)
+        else:
+            self.reached = True
         if self.glimpse and self.glimpse.trial_id == outcome.trial.id:
             self.glimpse_changed = True
+
+    def _not_reached(self, outcome: Outcome) -> None:
+        """A run whose endpoint has never answered waits for a person, before every item is tried in vain."""
+        self.unreached += 1
+        if self.unreached >= NEVER_REACHED and not self.reason:
+            self.drain, self.reason = (
+                True,
+                (
+                    f"{self.plan.provider} has not answered a single call ({outcome.error.rstrip('.')}). "
+                    "Check its address and that it runs, then resume."
+                ),
+            )
+            self.wake.set()
 
     def _shown(self, work: Work) -> Callable[[str], None] | None:
         """Makes this the item that the card shows, unless one is shown that is still in flight."""

@@ -7,6 +7,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from runs import live
+from runs.engine.leases import work_ended
 from runs.engine.recording import lock_run
 from runs.models import (
     ACTIVE_STATUSES,
@@ -33,6 +34,7 @@ def run_cancel(access: Access, run: Run) -> None:
     """Stops a run for good; finished items are kept, calls in flight are given up. Raises CannotDo."""
     with transaction.atomic():
         changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
+            **work_ended(),
             status=RunStatus.CANCELED,
             status_reason=f"Canceled by {access.actor_label}.",
             finished_at=timezone.now(),
@@ -53,6 +55,7 @@ def run_pause(access: Access, run: Run) -> None:
     """Takes no further items; those in flight are finished. Raises CannotDo."""
     with transaction.atomic():
         changed = Run.objects.filter(pk=run.pk, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).update(
+            **work_ended(),
             status=RunStatus.PAUSED,
             status_reason=f"Paused by {access.actor_label}.",
             sequence=F("sequence") + 1,
@@ -106,7 +109,10 @@ def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) 
             GridCell.objects.filter(run=run, cell=cell).update(errored=F("errored") - errored)
         Run.objects.filter(pk=run.pk).update(errored=F("errored") - count, sequence=F("sequence") + 1)
         _back_to_work(run, Q(status__in=(*FINISHED_STATUSES, RunStatus.PAUSED)))
-        _say(run, f"{count:,} failed items are asked again, by {access.actor_label}")
+        _say(
+            run,
+            f"{count:,} failed item{' is' if count == 1 else 's are'} asked again, by {access.actor_label}",
+        )
         audit.record(access, "run.retry", f"run {run.pk}", items=count)
         pump.delay_on_commit(run.pk)
     live.notify(run)

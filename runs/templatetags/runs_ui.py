@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -126,6 +126,12 @@ def attended(run: Run) -> int:
 def not_finished(run: Run) -> int:
     """Items that have neither a response nor an error."""
     return run.total - attended(run)
+
+
+@register.filter
+def ago(seconds: float) -> str:
+    """The moment that many seconds ago, for `data-elapsed-since`."""
+    return ui.iso(timezone.now() - timedelta(seconds=seconds))
 
 
 @register.filter

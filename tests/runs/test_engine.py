@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -14,9 +15,10 @@ from runs.engine.check import check_run
 from runs.engine.host import run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.recording import record
-from runs.metrics import run_metrics
+from runs.metrics import elapsed_s, run_metrics
 from runs.models import Attempt, GridCell, Run, RunStatus, Score, Trial, TrialState
 from runs.services import CannotDo, run_cancel, run_delete, run_pause, run_resume, run_retry
+from tests.services import free_port
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
 from workspaces.models import AuditEvent
@@ -262,3 +264,28 @@ def test_cost_follows_prices_and_usage(launched: Launched, model: Callable[..., 
     run = finished(launched(3, target=model(input_price="2.5", output_price="10")))
     expected = sum(trial.input_tokens * 25 + trial.output_tokens * 100 for trial in run.trials.all())
     assert run.cost is not None and round(run.cost * 10_000_000) == expected
+
+
+def test_an_endpoint_that_never_answers_pauses_the_run(
+    launched: Launched, model: Callable[..., RegisteredModel], provider: Callable[..., Provider]
+) -> None:
+    closed = provider(base_url=f"http://127.0.0.1:{free_port()}/v1")
+    run = launched(60, target=model(provider=closed))
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    run.refresh_from_db()
+    assert "not answered a single call" in run.status_reason and "resume" in run.status_reason
+    assert run.terminal == 0 and check_run(run.pk) == {}
+
+
+def test_time_between_spans_of_work_is_no_duration(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    run = finished(launched([{"prompt": "[[fail:400]]", "references": ["1"]}]))
+    first = run.worked_ms
+    time.sleep(1.2)
+    run_retry(alpha_access, run)
+    run = finished(run)
+    assert run.working_since_ms == 0
+    assert first <= run.worked_ms == (elapsed_s(run) or 0) * 1000
+    assert run.finished_at and run.started_at
+    assert run.worked_ms < (run.finished_at - run.started_at).total_seconds() * 1000 - 1000
