@@ -10,8 +10,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from daphne import http_protocol
+from django.conf import settings
 
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+FORM_AROUND_A_FILE = 1 << 20
 Application = Callable[..., Awaitable[None]]
+
+
+def most_bytes() -> int:
+    """Of one request: the largest upload with the form around it."""
+    return int(settings.UPLOAD_MAX_BYTES) + FORM_AROUND_A_FILE
 
 
 class FilePart:
@@ -58,7 +66,29 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._parsePOSTFormSubmission = False
 
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        self.received = 0
+        self.refused = False
+        if length and length > most_bytes():
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.received += len(data)
+        if not self.refused and self.received > most_bytes():
+            self._refuse()
+        if not self.refused:
+            super().handleContentChunk(data)
+
+    def _refuse(self) -> None:
+        """At once, whoever asks: nothing of a body that no page takes is kept."""
+        self.refused = True
+        self.channel.transport.write(TOO_LARGE)
+        self.channel.loseConnection()
+
     def process(self) -> Any:
+        if self.refused:
+            return None
         if hasattr(self.content, "fileno") and not hasattr(self.content, "getbuffer"):
             self.content = SpooledBody(self.content)
         return super().process()

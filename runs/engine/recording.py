@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from runs.engine.clock import now_ms_sql
 from runs.engine.outcomes import Outcome
 from runs.engine.rowset import encode, rowset
-from runs.models import LogLine, Run, cell_size
+from runs.models import LogLine, Run, RunStatus, cell_size
 
 TRIAL_COLUMNS = {
     "trial": "bigint",
@@ -77,7 +78,8 @@ def record(
     """Writes what still holds its fence and counts it; the rest is dropped and logged. Safe to repeat."""
     now = timezone.now()
     with transaction.atomic():
-        lock_run(run_id)
+        if lock_run(run_id) == RunStatus.CANCELED:
+            _reclaim(run_id, outcomes)
         held = _update_trials(outcomes, now) if outcomes else set()
         kept = [outcome for outcome in outcomes if outcome.trial.id in held]
         if calls and outcomes:
@@ -89,9 +91,26 @@ def record(
     return Recorded(len(kept), dropped, *state)
 
 
-def lock_run(run_id: int) -> None:
-    """Whoever writes a run's trials and its counters takes the run's row first, so that none deadlock."""
-    Run.objects.select_for_update().filter(pk=run_id).values_list("pk").first()
+def lock_run(run_id: int) -> str:
+    """Whoever writes a run's trials and its counters takes the run's row first, so that none deadlock.
+
+    Returns its status, empty when it is gone.
+    """
+    return Run.objects.select_for_update().filter(pk=run_id).values_list("status", flat=True).first() or ""
+
+
+def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
+    """An answer that came while the run was canceled is paid for: its trial is taken back to be recorded."""
+    rows = [{"trial": it.trial.id, "fence": it.trial.fence} for it in outcomes if it.terminal]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE runs_trial SET state = 'leased' FROM {rowset({"trial": "bigint", "fence": "int"})}
+            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'canceled'
+            """,  # noqa: S608 (constants only)
+            [encode(rows)],
+        )
+        Run.objects.filter(pk=run_id).update(canceled=F("canceled") - cursor.rowcount)
 
 
 def _stamp(moment: datetime | None) -> str | None:

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -73,31 +75,56 @@ def wait_for(url: str) -> None:
     pytest.fail("the portal did not start")
 
 
-def test_the_server_does_not_hold_an_upload_in_memory(tmp_path: Path) -> None:
+@contextmanager
+def portal(data: Path, **settings: str) -> Iterator[tuple[str, int]]:
+    """A served portal on a data folder of its own: its address and process number."""
     port = free_port()
     command = [sys.executable, "manage.py", "up", "--no-demo", "--port", str(port)]
     environment = {
         name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
     }
-    environment |= {"EVALPORTAL_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "evalportal.settings"}
+    environment |= {"EVALPORTAL_DATA": str(data), "DJANGO_SETTINGS_MODULE": "evalportal.settings", **settings}
     root = Path(__file__).resolve().parent.parent.parent
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    portal = subprocess.Popen(command, cwd=root, env=environment, **quiet)  # type: ignore[call-overload]
+    process = subprocess.Popen(command, cwd=root, env=environment, **quiet)  # type: ignore[call-overload]
     try:
         url = f"http://127.0.0.1:{port}/accounts/login/"
         wait_for(url)
-        before = anonymous_memory(portal.pid)
+        yield url, process.pid
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_the_server_does_not_hold_an_upload_in_memory(tmp_path: Path) -> None:
+    with portal(tmp_path) as (url, pid):
+        before = anonymous_memory(pid)
         length = sum(map(len, multipart(SENT_MB << 20)))
         headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(length)}
         answer = httpx.post(
             url, content=multipart(SENT_MB << 20), headers=headers, trust_env=False, timeout=60
         )
-        grown = peak_memory(portal.pid) - before
-    finally:
-        portal.terminate()
-        portal.wait(10)
+        grown = peak_memory(pid) - before
     assert answer.status_code < 500
     assert grown < BOUND_MB << 20, f"{grown / 1e6:.0f} MB for an upload of {SENT_MB} MB"
+
+
+def test_a_body_beyond_the_limit_is_refused_at_once(tmp_path: Path) -> None:
+    with portal(tmp_path, EVALPORTAL_UPLOAD_MAX_MB="1") as (url, _):
+        for head in (b"Content-Length: 99000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
+            assert first_line(url, head) == b"HTTP/1.1 413 Content Too Large"
+        assert httpx.post(url, content=b"x" * (1 << 20), trust_env=False).status_code == 302
+
+
+def first_line(url: str, head: bytes) -> bytes:
+    """Of the answer to a POST that goes on with chunks of a megabyte until it is cut off."""
+    port = int(url.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head)
+        with suppress(OSError):
+            for _ in range(5 if b"chunked" in head else 0):
+                connection.sendall(b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")
+        return connection.recv(1000).partition(b"\r\n")[0]
 
 
 def peak_memory(pid: int) -> int:

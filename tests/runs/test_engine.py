@@ -145,7 +145,7 @@ def test_cancel_keeps_what_is_done_and_resume_does_the_rest(
     run.refresh_from_db()
     assert 0 < run.done < 200 and run.done + run.canceled == 200 and check_run(run.pk) == {}
     asked, done = stub.stats.total, run.done
-    assert asked - done <= 40  # in flight, or answered within the last record's 100 ms
+    assert asked - done <= 4  # in flight; what was answered is kept
     run_resume(alpha_access, run)
     stub.set(latency_ms=0)
     run = finished(run)
