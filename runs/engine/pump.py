@@ -70,6 +70,7 @@ class Pump:
         self.at_gate: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
         self.drain = False
+        self.closing = False
         self.exhausted = False
         self.reason = ""
         self.completed = 0
@@ -96,7 +97,7 @@ class Pump:
         finally:
             for task in (window, keeper, *workers):
                 task.cancel()
-            recorder.cancel()
+            self.closing = True  # the recorder ends by itself: a batch on its way is not written twice
             results = await asyncio.gather(window, keeper, recorder, *workers, return_exceptions=True)
             await self._settle()
         for result in results:
@@ -255,7 +256,7 @@ class Pump:
     # -- recording -------------------------------------------------------------------------------
 
     async def _record_forever(self) -> None:
-        while True:
+        while not self.closing:
             await asyncio.sleep(RECORD_EVERY_S)
             while self.outcomes:
                 await self._record()

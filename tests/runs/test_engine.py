@@ -289,3 +289,10 @@ def test_time_between_spans_of_work_is_no_duration(
     assert first <= run.worked_ms == (elapsed_s(run) or 0) * 1000
     assert run.finished_at and run.started_at
     assert run.worked_ms < (run.finished_at - run.started_at).total_seconds() * 1000 - 1000
+
+
+def test_the_end_of_a_slice_drops_nothing(launched: Launched, stub: StubEndpoint) -> None:
+    stub.set(latency_ms=5)
+    run = finished(launched(400, concurrency=32))
+    assert run.done == 400
+    assert not run.log_lines.filter(text__contains="dropped").exists()
