@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --require-hashes
 export PORT
 
-.PHONY: help setup up test lint bench
+.PHONY: help setup up test lint bench bench-pages
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every test, with lint and types; needs nothing running"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   items per second of the engine, appended to var/bench.jsonl"
+	@echo "make bench-pages  server time of the pages on a run of 100,000 items"
 	@echo "make setup   the virtual environment with the development tools"
 
 up: .venv/runtime.stamp
@@ -29,6 +30,9 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python -m bench.engine $(ARGS)
+
+bench-pages: setup
+	@$(BIN)/python -m bench.pages $(ARGS)
 
 setup: .venv/dev.stamp
 
