@@ -138,6 +138,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_DB_REUSE_MAX = 1000  # else Celery's Django fixup reconnects around every task
 ENGINE_SLICE_S = env.integer("EVALPORTAL_ENGINE_SLICE_S", 30)
+ENGINE_PUMPS_PER_RUN = env.integer("EVALPORTAL_ENGINE_PUMPS_PER_RUN", 8)  # processes that may share one run
 ENGINE_SLOTS = env.integer("EVALPORTAL_ENGINE_SLOTS", 32)  # runs at once in one embedded process
 
 # People

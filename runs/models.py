@@ -1,7 +1,7 @@
 """What was launched and what came of it: evaluations, runs, trials, attempts, scores, log lines.
 
 Counters (on Run, Tally and GridCell) move in the same transaction as the trials they count;
-`runs.engine.audit.check_run` compares them with COUNT(*). Times that the engine compares are
+`runs.engine.check.check_run` compares them with COUNT(*). Times that the engine compares are
 milliseconds since the epoch by the database's clock (`…_ms`), so both databases agree on them.
 """
 
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from datasets.models import DatasetVersion, Item
-from registry.models import RegisteredModel
+from registry.models import Provider, RegisteredModel
 from workspaces.models import Workspace
 
 
@@ -64,8 +64,8 @@ class Run(models.Model):
 
     `config` (frozen at launch, no secrets): {"template": str, "params": {…}, "scorers":
     [{"key", "name", "options"}], "epochs": int, "concurrency": int, "max_failures": int,
-    "responses": "fresh" | "recorded", "recorded_name": str, "model": {"name", "alias", "source",
-    "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
+    "cache": bool, "responses": "fresh" | "recorded", "recorded_name": str, "model": {"name", "alias",
+    "source", "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
     "dataset": {"name", "version", "content_hash"}}.
     `summary` is kept by the engine: {"latency": {"p50", "p50_low", "p50_high", "p95", "p95_low",
     "p95_high", "n"}, "sections": {name: {"p50", "n"}}}, latencies in ms.
@@ -97,7 +97,19 @@ class Run(models.Model):
     )
 
     sequence = models.PositiveBigIntegerField(default=0, help_text="Grows with every change a page may show")
-    pump_until_ms = models.BigIntegerField(default=0, help_text="A pump is at work or queued until then")
+    cost_ceiling = models.DecimalField(
+        max_digits=14, decimal_places=4, null=True, help_text="In dollars; the run pauses before it is passed"
+    )
+    token_ceiling = models.PositiveBigIntegerField(
+        null=True, help_text="Input and output tokens together; the run pauses before it is passed"
+    )
+    cached = models.PositiveIntegerField(
+        default=0, help_text="Done trials answered by an earlier, identical call"
+    )
+    held_until_ms = models.BigIntegerField(
+        default=0, help_text="No call goes out before then: the provider asked, or is being left alone"
+    )
+    held_reason = models.CharField(max_length=300, blank=True, help_text="Why, in words for people")
     working_since_ms = models.BigIntegerField(default=0, help_text="Start of the present span of work, or 0")
     worked_ms = models.PositiveBigIntegerField(default=0, help_text="Earlier spans of work together")
     created_by = models.ForeignKey(
@@ -167,6 +179,14 @@ class Trial(models.Model):
     finish_reason = models.CharField(max_length=40, db_default="")
     error_kind = models.CharField(max_length=40, db_default="")
     error = models.TextField(db_default="", help_text="What happened, in words for people")
+    reserved_tokens = models.PositiveBigIntegerField(
+        db_default=0, help_text="Held back from the run's ceiling while it is leased"
+    )
+    reserved_cost = models.DecimalField(max_digits=14, decimal_places=8, db_default=0)
+    cache_key = models.CharField(
+        max_length=32, db_default="", help_text="What was asked, in this workspace; empty without the cache"
+    )
+    cached = models.BooleanField(db_default=False, help_text="Answered by an earlier, identical call")
     passed = models.BooleanField(null=True, help_text="The first scorer's verdict; empty when unscored")
     answer = models.TextField(db_default="", help_text="What the first scorer read out of the response")
     latency_ms = models.PositiveIntegerField(
@@ -190,6 +210,9 @@ class Trial(models.Model):
             models.Index(fields=["run", "passed", "seq"], name="trial_by_verdict"),
             models.Index(fields=["run", "section", "seq"], name="trial_by_section"),
             models.Index(fields=["lease_until_ms"], name="trial_leases", condition=Q(state="leased")),
+            models.Index(
+                fields=["cache_key"], name="trial_cache", condition=Q(state="done") & ~Q(cache_key="")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -208,7 +231,8 @@ class Attempt(models.Model):
     )
     status_code = models.PositiveSmallIntegerField(null=True)
     error = models.TextField(db_default="", help_text="In words, then the raw body's beginning")
-    retry_after_ms = models.PositiveIntegerField(null=True)
+    retry_after_ms = models.PositiveIntegerField(null=True, help_text="What the provider asked for")
+    wait_ms = models.PositiveBigIntegerField(null=True, help_text="Until the next attempt, as it was decided")
     latency_ms = models.PositiveIntegerField(null=True)
     input_tokens = models.PositiveIntegerField(null=True)
     output_tokens = models.PositiveIntegerField(null=True)
@@ -309,6 +333,84 @@ class LogLine(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class PumpLease(models.Model):
+    """A process that executes a run, until then by the database's clock. Several may share one run."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="pumps")
+    owner = models.CharField(max_length=64)
+    until_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "owner"], name="pump_once")]
+        indexes = [models.Index(fields=["until_ms"], name="pump_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"pump of run {self.run_id} by {self.owner}"
+
+
+class Worker(models.Model):
+    """A process with an engine, as it last reported itself; the status page and the metrics read it."""
+
+    owner = models.CharField(max_length=64, unique=True, help_text="The name it signs leases with")
+    machine = models.CharField(max_length=60)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    seen_ms = models.BigIntegerField(help_text="By the database's clock")
+    runs = models.PositiveIntegerField(default=0, help_text="That it executes now")
+    in_flight = models.PositiveIntegerField(default=0, help_text="Calls that it waits for now")
+    memory_mb = models.PositiveIntegerField(default=0, help_text="Resident")
+
+    def __str__(self) -> str:
+        return self.owner
+
+
+class ProviderHold(models.Model):
+    """What all processes must know of a provider before they call it: its pause and its circuit breaker."""
+
+    provider = models.OneToOneField(Provider, on_delete=models.CASCADE, related_name="hold")
+    closed_until_ms = models.BigIntegerField(default=0, help_text="It asked for a pause until then")
+    open_until_ms = models.BigIntegerField(default=0, help_text="Its circuit is open; then one probe is sent")
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, over all processes")
+    probe_owner = models.CharField(max_length=64, blank=True, help_text="Who sends the probe")
+    reason = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return f"hold of {self.provider_id}"
+
+
+class ProviderDemand(models.Model):
+    """How many calls a process wants in flight at a provider; its share of the limits is its share of all."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="demands")
+    owner = models.CharField(max_length=64)
+    wanted = models.PositiveIntegerField()
+    limit = models.FloatField(help_text="How many it lets in flight now")
+    in_flight = models.PositiveIntegerField(default=0)
+    until_ms = models.BigIntegerField(help_text="It counts until then")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "owner"], name="demand_once")]
+
+    def __str__(self) -> str:
+        return f"demand of {self.owner} on {self.provider_id}"
+
+
+class MonthlySpend(models.Model):
+    """What a workspace's calls of one month (UTC) came to; moves with the run's own counters."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="spends")
+    month = models.DateField(help_text="Its first day")
+    cost = models.DecimalField(max_digits=18, decimal_places=8, db_default=0)
+    tokens = models.PositiveBigIntegerField(db_default=0)
+    calls = models.PositiveBigIntegerField(db_default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "month"], name="spend_once")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} of workspace {self.workspace_id}"
 
 
 GRID_CELLS = 240

@@ -69,6 +69,13 @@ class Workspace(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    monthly_cost_ceiling = models.DecimalField(
+        max_digits=14, decimal_places=2, null=True, blank=True,
+        help_text="In dollars, over all runs of a calendar month (UTC); runs pause before it is passed",
+    )  # fmt: skip
+    monthly_token_ceiling = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Input and output tokens together, in the same way"
+    )
     members: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="workspaces"
     )

@@ -94,7 +94,7 @@ class Host:
             await database.run(say, run_id, f"the worker failed, another one goes on: {error!r}", "error")
             raise
         finally:
-            await asyncio.shield(database.run(leases.leave_run, run_id))
+            await asyncio.shield(database.run(leases.leave_run, run_id, self.shared.owner))
 
     def stop(self) -> None:
         """Aborts calls, gives leases back, closes connections; within seconds."""

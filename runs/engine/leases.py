@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import (
     BigIntegerField,
@@ -18,6 +19,7 @@ from django.db.models import (
     F,
     OuterRef,
     Q,
+    QuerySet,
     Value,
     When,
 )
@@ -28,7 +30,18 @@ from datasets.models import Upload, UploadState
 from runs.engine.clock import now_ms, now_ms_sql, now_sql
 from runs.engine.owners import is_dead
 from runs.engine.rowset import encode, rowset
-from runs.models import LIVE_STATES, Attempt, GridCell, LogLine, Run, RunStatus, Trial, TrialState, cell_size
+from runs.models import (
+    LIVE_STATES,
+    Attempt,
+    GridCell,
+    LogLine,
+    PumpLease,
+    Run,
+    RunStatus,
+    Trial,
+    TrialState,
+    cell_size,
+)
 
 LEASE_MS = 20_000
 MAX_CRASHES = 3
@@ -50,22 +63,30 @@ class Claimed:
 
 
 def take_run(run_id: int, owner: str) -> bool:
-    """Makes this process the run's pump if no other is at work, and the run running."""
-    now = now_ms()
+    """Makes this process one of the run's pumps, and the run running; False when it has enough of them."""
     with transaction.atomic():
-        taken = Run.objects.filter(
-            pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now
-        ).update(
+        run = Run.objects.select_for_update().filter(pk=run_id).values("status", "working_since_ms").first()
+        if run is None or run["status"] not in (RunStatus.PENDING, RunStatus.RUNNING):
+            return False
+        now, pumps = now_ms(), PumpLease.objects.filter(run_id=run_id)
+        if pumps.filter(until_ms__gte=now).exclude(owner=owner).count() >= settings.ENGINE_PUMPS_PER_RUN:
+            return False
+        pumps.filter(until_ms__lt=now).delete()
+        pumps.update_or_create(run_id=run_id, owner=owner, defaults={"until_ms": now + LEASE_MS})
+        Run.objects.filter(pk=run_id).update(
             status=RunStatus.RUNNING,
             status_reason="",
-            pump_until_ms=now + LEASE_MS,
             started_at=Case(When(started_at=None, then=Now()), default=F("started_at")),
+            working_since_ms=run["working_since_ms"] or now,
             sequence=F("sequence") + 1,
         )
-        Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, working_since_ms=0).update(
-            working_since_ms=now
-        )
-    return bool(taken)
+    return True
+
+
+def without_pump(now: int) -> QuerySet[Run]:
+    """Runs that have work and nobody at it."""
+    at_work = PumpLease.objects.filter(run=OuterRef("pk"), until_ms__gte=now)
+    return Run.objects.filter(~Exists(at_work), status__in=(RunStatus.PENDING, RunStatus.RUNNING))
 
 
 def work_ended() -> dict[str, Any]:
@@ -79,9 +100,9 @@ def work_ended() -> dict[str, Any]:
     return {"worked_ms": ExpressionWrapper(F("worked_ms") + span, BigIntegerField()), "working_since_ms": 0}
 
 
-def leave_run(run_id: int) -> None:
-    """The run has no pump any more; the next wake-up or sweep gives it one."""
-    Run.objects.filter(pk=run_id).update(pump_until_ms=0)
+def leave_run(run_id: int, owner: str) -> None:
+    """This process executes the run no more; the next wake-up or sweep gives it another."""
+    PumpLease.objects.filter(run_id=run_id, owner=owner).delete()
 
 
 def claim(run_id: int, owner: str, count: int, calls: bool) -> list[Claimed]:
@@ -133,7 +154,7 @@ def renew(run_id: int, owner: str) -> str:
     """Prolongs this worker's leases and its hold on the run; returns the run's status, empty if gone."""
     now = now_ms()
     with transaction.atomic():
-        Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).update(pump_until_ms=now + LEASE_MS)
+        PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
         held = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
         held.update(lease_until_ms=now + LEASE_MS)
     return Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or ""
@@ -175,10 +196,8 @@ def next_due_ms(run_id: int) -> int | None:
 
 def others_want_a_pump(run_id: int) -> bool:
     """Whether another run, or an import, waits for a worker, so that this one should yield."""
-    waiting = Run.objects.filter(
-        status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now_ms()
-    )
-    return waiting.exclude(pk=run_id).exists() or Upload.objects.filter(state=UploadState.QUEUED).exists()
+    waiting = without_pump(now_ms()).exclude(pk=run_id)
+    return waiting.exists() or Upload.objects.filter(state=UploadState.QUEUED).exists()
 
 
 def sweep() -> list[int]:
@@ -188,8 +207,7 @@ def sweep() -> list[int]:
     expired = Trial.objects.filter(state=TrialState.LEASED, lease_until_ms__lt=now)
     for run_id in sorted(set(expired.values_list("run_id", flat=True))):
         _recover(run_id, now)
-    live_runs = Run.objects.filter(status__in=(RunStatus.PENDING, RunStatus.RUNNING), pump_until_ms__lt=now)
-    return list(live_runs.order_by("id").values_list("pk", flat=True))
+    return list(without_pump(now).order_by("id").values_list("pk", flat=True))
 
 
 def _recover(run_id: int, now: int) -> None:
@@ -239,11 +257,11 @@ def _count_poison(run: Run, seqs: Sequence[int]) -> None:
 def release_dead() -> None:
     """Ends the leases of processes of this machine that are gone, before they run out by themselves."""
     leased = Trial.objects.filter(state=TrialState.LEASED)
-    dead = [owner for owner in leased.order_by().values_list("owner", flat=True).distinct() if is_dead(owner)]
-    for owner in dead:
-        lost = leased.filter(owner=owner)
-        Run.objects.filter(pk__in=set(lost.values_list("run_id", flat=True))).update(pump_until_ms=0)
-        lost.update(lease_until_ms=0)
+    owners = {*leased.order_by().values_list("owner", flat=True).distinct()}
+    owners |= {*PumpLease.objects.values_list("owner", flat=True)}
+    dead = [owner for owner in owners if is_dead(owner)]
+    PumpLease.objects.filter(owner__in=dead).delete()
+    leased.filter(owner__in=dead).update(lease_until_ms=0)
 
 
 def finish(run_id: int) -> bool:
@@ -262,10 +280,11 @@ def finish(run_id: int) -> bool:
                 default=Value(""),
             ),
             finished_at=Now(),
-            pump_until_ms=0,
             **work_ended(),
             sequence=F("sequence") + 1,
         )
+        if ended:
+            PumpLease.objects.filter(run_id=run_id).delete()
     return bool(ended)
 
 

@@ -38,7 +38,6 @@ def run_cancel(access: Access, run: Run) -> None:
             status=RunStatus.CANCELED,
             status_reason=f"Canceled by {access.actor_label}.",
             finished_at=timezone.now(),
-            pump_until_ms=0,
         )
         if not changed:
             raise CannotDo("Only a run that is pending, running or paused can be canceled.")
@@ -125,7 +124,6 @@ def _back_to_work(run: Run, condition: Q) -> int:
         status=RunStatus.PENDING,
         status_reason="Waiting for a worker.",
         finished_at=None,
-        pump_until_ms=0,
         sequence=F("sequence") + 1,
     )
 

@@ -16,7 +16,7 @@ from runs.engine.host import run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.recording import record
 from runs.metrics import elapsed_s, run_metrics
-from runs.models import Attempt, GridCell, Run, RunStatus, Score, Trial, TrialState
+from runs.models import Attempt, GridCell, PumpLease, Run, RunStatus, Score, Trial, TrialState
 from runs.services import CannotDo, run_cancel, run_delete, run_pause, run_resume, run_retry
 from tests.services import free_port
 from tests.stub_endpoint import StubEndpoint
@@ -182,7 +182,7 @@ def test_a_lost_lease_goes_back_and_its_late_write_is_dropped(launched: Launched
 def expire_leases() -> None:
     """As if their holders had been silent for longer than a lease."""
     Trial.objects.filter(state=TrialState.LEASED).update(lease_until_ms=0)
-    Run.objects.update(pump_until_ms=0)
+    PumpLease.objects.all().delete()
 
 
 def test_leases_of_a_dead_process_end_at_once(launched: Launched) -> None:
