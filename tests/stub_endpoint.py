@@ -5,7 +5,8 @@ In-process: `StubEndpoint().start()`, its own thread and loop. As a process:
 
 Every decision about a prompt (right or wrong, whether attempt k fails and how) is a function of
 (seed, model, prompt, k) alone. Marks in a prompt: `[[answer:X]]` is the right answer,
-`[[fail:MODE]]` makes every attempt of it fail that way.
+`[[fail:MODE]]` makes every attempt of it fail that way, `[[fail:MODE*3]]` the first three, and
+`[[key:X]]` has its calls counted under X (`/stats`, "keys").
 """
 
 import argparse
@@ -20,18 +21,23 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
 from evalportal.demo import wire
+from tests import stub_faults
 
 MARK_ANSWER = re.compile(r"\[\[answer:(.*?)\]\]", re.S)
-MARK_FAIL = re.compile(r"\[\[fail:([a-z0-9-]+)\]\]")
+MARK_FAIL = re.compile(r"\[\[fail:([a-z0-9-]+)(?:\*(\d+))?\]\]")
+MARK_KEY = re.compile(r"\[\[key:(.*?)\]\]", re.S)
 STATUS_MODES = ("429", "500", "503", "400", "401", "403", "404")
-FAIL_MODES = (*STATUS_MODES, "malformed", "empty", "hang", "disconnect", "reset", "drip")
+RATE_MODES = tuple(f"429-{form}" for form in stub_faults.RETRY_AFTER_FORMS)
+HELD_MODES = ("hang", "hold")  # never answered; "hold" also says from which port the call came
+FAIL_MODES = (
+    *STATUS_MODES, *RATE_MODES, *HELD_MODES, *stub_faults.BODY_MODES,
+    "reset", "drip",
+)  # fmt: skip
 FILLER = ("Let me think about the question step by step before I settle on an answer. " * 8).split(" ")
 
 
@@ -77,7 +83,11 @@ class Stats:
     status: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     attempts: Counter[bytes] = field(default_factory=Counter)
+    # key → calls, calls that were to be answered well, such answers written while the client was there
+    keys: dict[str, list[int]] = field(default_factory=dict)
+    held_ports: list[int] = field(default_factory=list)
     first: float = 0
+    latest: float = 0  # when the last request came
     last: float = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -86,7 +96,8 @@ class Stats:
             "total": self.total, "in_flight": self.in_flight, "max_in_flight": self.max_in_flight,
             "streams": self.streams, "aborted": self.aborted, "duplicates": self.duplicates,
             "unique": len(self.attempts), "status": {str(code): n for code, n in self.status.items()},
-            "failures": dict(self.failures), "span_s": round(span, 4),
+            "failures": dict(self.failures), "span_s": round(span, 4), "latest": self.latest,
+            "held_ports": self.held_ports, "keys": self.keys,
             "requests_per_s": round(self.total / span, 1) if span > 0 else 0.0,
         }  # fmt: skip
 
@@ -100,6 +111,7 @@ class Call:
     prompt: str
     digest: bytes
     body: dict[str, Any]
+    counts: list[int]  # of its key
 
     @property
     def stream(self) -> bool:
@@ -147,7 +159,8 @@ class Stub:
     def chat(self, request: wire.Request, connection: wire.Connection) -> None:
         stats, options = self.stats, self.options
         stats.total += 1
-        stats.first = stats.first or time.time()
+        stats.latest = time.time()
+        stats.first = stats.first or stats.latest
         stats.in_flight += 1
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         connection.on_gone = self.gone
@@ -160,13 +173,15 @@ class Stub:
             return self.refuse(connection, 400, "the body must be a JSON object with model and messages")
         self.requests.append(body)
         self.heads.append(request.head)
+        counts = self.counts(prompt)
+        counts[0] += 1
         if options.max_in_flight and stats.in_flight > options.max_in_flight:
             return self.refuse(
                 connection, 429, "too many requests in flight", self.retry_after(options.retry_after)
             )
         if options.rpm and (wait := self.over_rate(time.time())):
             return self.refuse(connection, 429, "rate limit reached", self.retry_after(wait))
-        self.admit(Call(connection, model, prompt, self.digest(model, prompt), body))
+        self.admit(Call(connection, model, prompt, self.digest(model, prompt), body, counts))
 
     def admit(self, call: Call) -> None:
         self.stats.attempts[call.digest] += 1
@@ -175,8 +190,12 @@ class Stub:
         mode = self.failure(call, attempt)
         if mode:
             self.stats.failures[mode] += 1
+        else:
+            call.counts[1] += 1
         delay = self.delay_s()
-        if mode == "hang":
+        if mode in HELD_MODES:
+            if mode == "hold" and call.connection.transport:
+                self.stats.held_ports.append(call.connection.transport.get_extra_info("peername")[1])
             return
         if mode == "drip":
             call.connection.open_stream()
@@ -191,13 +210,18 @@ class Stub:
 
     # Decisions
 
+    def counts(self, prompt: str) -> list[int]:
+        """The counts of the prompt's key; of a prompt without one, a list that nobody reads."""
+        mark = MARK_KEY.search(prompt) if "[[key:" in prompt else None
+        return self.stats.keys.setdefault(mark.group(1), [0, 0, 0]) if mark else [0, 0, 0]
+
     def digest(self, model: str, prompt: str) -> bytes:
         text = f"{self.options.seed}\0{model}\0{prompt}".encode("utf-8", "surrogatepass")
         return blake2b(text, digest_size=16).digest()
 
     def failure(self, call: Call, attempt: int) -> str:
         mark = MARK_FAIL.search(call.prompt) if "[[fail:" in call.prompt else None
-        if mark and mark.group(1) in FAIL_MODES:
+        if mark and mark.group(1) in FAIL_MODES and attempt <= int(mark.group(2) or attempt):
             return mark.group(1)
         options = self.options
         if not (options.fail_rate or options.fail_first):
@@ -227,14 +251,7 @@ class Stub:
         return max(0.001, recent[0] + options.rpm_window_s - now)
 
     def retry_after(self, wait_s: float) -> dict[str, str]:
-        form = self.options.retry_after_form
-        if form == "date":
-            return {
-                "retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=wait_s), usegmt=True)
-            }
-        if form == "ms":
-            return {"retry-after-ms": str(round(wait_s * 1000))}
-        return {} if form == "none" else {"retry-after": f"{wait_s:g}"}
+        return stub_faults.retry_after(self.options.retry_after_form, wait_s)
 
     def text(self, call: Call) -> str | None:
         """The answer, or None when nothing is recorded for this prompt."""
@@ -266,6 +283,7 @@ class Stub:
         if text is None:
             return self.refuse(call.connection, 400, "no recorded answer for this model and prompt")
         self.leave(200)
+        call.counts[2] += 1
         call.connection.answer(200, wire.completion(call.model, text, wire.usage(call.prompt, text)))
 
     def stream(self, call: Call, delay_s: float) -> None:
@@ -293,6 +311,7 @@ class Stub:
 
     def end_stream(self, call: Call, text: str) -> None:
         self.leave(200)
+        call.counts[2] += 1
         call.connection.event(wire.chunk(call.model, None, "stop"))
         if (call.body.get("stream_options") or {}).get("include_usage"):
             call.connection.event(wire.usage_chunk(call.model, wire.usage(call.prompt, text)))
@@ -308,20 +327,13 @@ class Stub:
         if mode in STATUS_MODES:
             wait = self.retry_after(self.options.retry_after) if mode in ("429", "503") else {}
             self.refuse(connection, int(mode), f"injected {mode}", wait)
-        elif mode == "malformed":
+        elif mode in RATE_MODES:
+            wait = stub_faults.retry_after(mode.partition("-")[2], self.options.retry_after)
+            self.refuse(connection, 429, f"injected {mode}", wait)
+        elif mode in stub_faults.BODY_MODES:
             self.leave(200)
-            connection.answer(200, b'{"id":"chatcmpl-stub","choices":[{"mess')
-        elif mode == "empty":
-            self.leave(200)
-            connection.answer(
-                200, {"id": "chatcmpl-stub", "object": "chat.completion", "choices": [], "usage": None}
-            )
-        elif mode == "disconnect":
-            self.leave(200)
-            connection.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"
-            )
-            connection.drop(politely=True)
+            connection.on_gone = None
+            stub_faults.misbehave(connection, mode, call.model)
         else:
             self.leave(0)
             connection.drop(politely=False)
