@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalportal.lib.plugins import PluginTable
+from judges.extraction import build_chain
 from judges.scorers.base import (
     BadOptions,
     OptionField,
@@ -13,6 +14,7 @@ from judges.scorers.base import (
     option_fields,
     read_options,
 )
+from judges.scorers.extracting import Extracting
 
 SCORERS = PluginTable(
     "scorer",
@@ -28,8 +30,10 @@ SCORERS = PluginTable(
 
 def build_scorer(key: str, options: Mapping[str, Any] | None = None) -> Scorer[Any]:
     """The scorer of that key, ready to score. Raises UnknownPlugin, BadOptions (field → message)."""
-    scorer: type[Scorer[Any]] = SCORERS[key]
-    return scorer(read_options(scorer, options or {}))
+    kind: type[Scorer[Any]] = SCORERS[key]
+    scorer = kind(read_options(kind, options or {}))
+    chain = build_chain(getattr(scorer.options, "extract", ""))
+    return Extracting(scorer, chain) if chain else scorer
 
 
 __all__ = [

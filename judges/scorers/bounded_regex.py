@@ -1,25 +1,23 @@
 """Regular expressions of users, matched under a hard limit of processor time.
 
 Python's `re` holds the interpreter while it matches and can't be interrupted from a thread, and no
-static check tells a slow pattern from a fast one. So patterns of users are matched in one small
-child process per worker: before each match it arms a timer of its own processor time whose signal
-ends it, even if its parent is gone. A round trip costs some 40 µs; a child that died is replaced.
+static check tells a slow pattern from a fast one. So patterns of users are matched in a child
+process; a round trip costs some 40 µs.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
-from threading import Lock
-from typing import IO, cast
+
+from judges.scorers.child import Child
 
 CPU_LIMIT_S = 0.5
 MAX_PATTERN = 1_000
 MAX_TEXT = 100_000
+FIRST_THAT_MATCHED = -1  # in place of a group: the first that captured something, else nothing
+TOO_SLOW = f"the pattern took longer than {CPU_LIMIT_S} s on this response"
 
 # Runs isolated (-I) and without site packages (-S): it sees a pattern and a text, nothing else.
-CHILD = """
+PROGRAM = """
 import json, re, resource, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
@@ -38,7 +36,12 @@ for line in sys.stdin.buffer:
     else:
         found = cache[key].search(text)
     signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    answer = None if found is None else (found.group(group) or "")
+    if found is None:
+        answer = None
+    elif group == -1:
+        answer = next((part for part in found.groups() if part), "")
+    else:
+        answer = found.group(group) or ""
     sys.stdout.write(json.dumps([found is not None, answer]) + "\\n")
     sys.stdout.flush()
 """
@@ -48,45 +51,7 @@ class TooSlow(Exception):
     """The pattern needed more than its share of processor time on this text."""
 
 
-class _Child:
-    """The matching process of this process; a fork gets its own."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def ask(self, request: bytes) -> bytes:
-        with self.lock:
-            process = self._running()
-            try:
-                cast(IO[bytes], process.stdin).write(request)
-                cast(IO[bytes], process.stdin).flush()
-                answer = cast(IO[bytes], process.stdout).readline()
-            except BrokenPipeError:
-                answer = b""
-            if not answer:
-                self._bury(process)
-            return answer
-
-    def _running(self) -> "subprocess.Popen[bytes]":
-        if self.process is None:
-            self.process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own text)
-                [sys.executable, "-I", "-S", "-c", CHILD],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={},
-            )
-        return self.process
-
-    def _bury(self, process: "subprocess.Popen[bytes]") -> None:
-        process.kill()
-        process.communicate()
-        self.process = None
-
-
-_child = _Child()
-os.register_at_fork(after_in_child=lambda: _child.__init__())  # type: ignore[misc]
+_child = Child(PROGRAM)
 
 
 def compile_problem(pattern: str) -> str:
@@ -102,13 +67,35 @@ def compile_problem(pattern: str) -> str:
     return ""
 
 
+def flags(*, ignore_case: bool, multiline: bool, dot_all: bool) -> int:
+    return (
+        (re.IGNORECASE if ignore_case else 0)
+        | (re.MULTILINE if multiline else 0)
+        | (re.DOTALL if dot_all else 0)
+    )
+
+
+def group_of(pattern: "re.Pattern[str]", wanted: str) -> int | str:
+    """The group to read. Raises LookupError with words for the form."""
+    if not wanted:
+        return 1 if pattern.groups else 0
+    if wanted.isascii() and wanted.isdigit():
+        if int(wanted) > pattern.groups:
+            raise LookupError(f"the pattern has {pattern.groups} groups")
+        return int(wanted)
+    if wanted not in pattern.groupindex:
+        names = ", ".join(pattern.groupindex) or "none"
+        raise LookupError(f"the pattern has no group named {wanted!r} (named groups: {names})")
+    return wanted
+
+
 def find(pattern: str, text: str, *, flags: int = 0, group: str | int = 0, last: bool = False) -> str | None:
     """The group of the first (or last) match, None without a match. Raises TooSlow.
 
     Only the last MAX_TEXT characters are read.
     """
     request = [pattern, flags, group, last, text[-MAX_TEXT:], CPU_LIMIT_S]
-    answer = _child.ask(json.dumps(request).encode() + b"\n")
+    answer = _child.ask(json.dumps(request).encode())
     if not answer:
         raise TooSlow
     found, value = json.loads(answer)

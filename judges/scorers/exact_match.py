@@ -7,6 +7,7 @@ from judges.scorers.base import (
     NO_REFERENCE,
     Scorer,
     Subject,
+    TextOptions,
     Verdict,
     option,
     quoted,
@@ -17,7 +18,7 @@ from judges.scorers.normalise import normalise
 
 
 @dataclass(frozen=True)
-class ExactMatchOptions:
+class ExactMatchOptions(TextOptions):
     mode: str = option(
         "normalised",
         help="Compare as written, or after normalising both sides",

@@ -8,6 +8,7 @@ from judges.scorers.base import (
     NO_REFERENCE,
     Scorer,
     Subject,
+    TextOptions,
     Verdict,
     option,
     quoted,
@@ -18,7 +19,7 @@ from judges.scorers.normalise import normalise
 
 
 @dataclass(frozen=True)
-class IncludesOptions:
+class IncludesOptions(TextOptions):
     ignore_case: bool = option(True, help="Upper and lower case are the same")
     whole_words: bool = option(False, help="“cat” is not found in “concatenate”")
     need: str = option(

@@ -10,6 +10,7 @@ from judges.scorers.base import (
     NO_REFERENCE,
     Scorer,
     Subject,
+    TextOptions,
     Verdict,
     option,
     quoted,
@@ -39,7 +40,7 @@ PARENTHESISED = re.compile(r"\(([A-Z])\)")
 
 
 @dataclass(frozen=True)
-class MultipleChoiceOptions:
+class MultipleChoiceOptions(TextOptions):
     first_index: str = option(
         "0", help="If references are numbers: what the first choice has", choices={"0": "0", "1": "1"}
     )

@@ -73,9 +73,12 @@ def read_number(text: str, *, fallback: bool = True) -> Found | None:
         for marked in reversed(deque(pattern.finditer(tail), maxlen=MARKS)):
             if found := _marked(marked.group(1), rule):
                 return found
-    if not fallback:
-        return None
-    last = deque(_numbers(tail, LAST), maxlen=1)
+    return last_number(tail) if fallback else None
+
+
+def last_number(text: str) -> Found | None:
+    """Wherever it stands; of the last READ characters."""
+    last = deque(_numbers(text[-READ:], LAST), maxlen=1)
     return last[0] if last else None
 
 

@@ -9,6 +9,7 @@ from judges.scorers.base import (
     NO_REFERENCE,
     Scorer,
     Subject,
+    TextOptions,
     Verdict,
     option,
     quoted,
@@ -19,7 +20,7 @@ from judges.scorers.numbers import Found, read_number
 
 
 @dataclass(frozen=True)
-class NumericOptions:
+class NumericOptions(TextOptions):
     absolute_tolerance: float = option(1e-6, help="Equal if they differ by no more than this")
     relative_tolerance: float = option(
         0.0, help="… or by no more than this share of the reference (0.01 is 1 %)"

@@ -10,6 +10,7 @@ from judges.scorers.base import (
     NO_REFERENCE,
     Scorer,
     Subject,
+    TextOptions,
     Verdict,
     option,
     quoted,
@@ -20,7 +21,7 @@ from judges.scorers.normalise import normalise
 
 
 @dataclass(frozen=True)
-class RegexOptions:
+class RegexOptions(TextOptions):
     pattern: str = option(help="A Python regular expression, such as ANSWER: *([A-D])")
     group: str = option(
         "", help="Number or name of the group to compare; empty: the first one, else the whole match"
@@ -53,12 +54,10 @@ class Regex(Scorer[RegexOptions]):
 
     def __init__(self, options: RegexOptions):
         super().__init__(options)
-        self.flags = (
-            (re.IGNORECASE if options.ignore_case else 0)
-            | (re.MULTILINE if options.multiline else 0)
-            | (re.DOTALL if options.dot_all else 0)
+        self.flags = bounded_regex.flags(
+            ignore_case=options.ignore_case, multiline=options.multiline, dot_all=options.dot_all
         )
-        self.group = _group(re.compile(options.pattern, self.flags), options.group)
+        self.group = bounded_regex.group_of(re.compile(options.pattern, self.flags), options.group)
 
     @classmethod
     def check(cls, options: RegexOptions) -> Mapping[str, str]:
@@ -66,7 +65,7 @@ class Regex(Scorer[RegexOptions]):
         if problem:
             return {"pattern": problem}
         try:
-            _group(re.compile(options.pattern), options.group)
+            bounded_regex.group_of(re.compile(options.pattern), options.group)
         except LookupError as error:
             return {"group": str(error.args[0])}
         return {}
@@ -85,7 +84,7 @@ class Regex(Scorer[RegexOptions]):
                 last=self.options.occurrence == "last",
             )
         except bounded_regex.TooSlow:
-            return unscored(f"the pattern took longer than {bounded_regex.CPU_LIMIT_S} s on this response")
+            return unscored(bounded_regex.TOO_SLOW)
         if captured is None:
             return verdict(False, answer="", explanation="the pattern was not found")
         if self.options.compare == "found":
@@ -105,17 +104,3 @@ class Regex(Scorer[RegexOptions]):
 
     def comparable(self, text: str) -> str:
         return text if self.options.compare == "raw" else normalise(text)
-
-
-def _group(pattern: "re.Pattern[str]", wanted: str) -> int | str:
-    """The group to read. Raises LookupError with words for the form."""
-    if not wanted:
-        return 1 if pattern.groups else 0
-    if wanted.isascii() and wanted.isdigit():
-        if int(wanted) > pattern.groups:
-            raise LookupError(f"the pattern has {pattern.groups} groups")
-        return int(wanted)
-    if wanted not in pattern.groupindex:
-        names = ", ".join(pattern.groupindex) or "none"
-        raise LookupError(f"the pattern has no group named {wanted!r} (named groups: {names})")
-    return wanted
