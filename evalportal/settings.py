@@ -4,12 +4,14 @@ Two variables scale it: DATABASE_URL (PostgreSQL) and REDIS_URL (broker, channel
 Without them everything runs in one process on SQLite.
 """
 
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 from cryptography.fernet import Fernet
+from django.urls import reverse_lazy
 
 from evalportal.lib import env
 
@@ -17,6 +19,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("EVALPORTAL_DATA") or BASE_DIR / "var").resolve()
 REDIS_URL = env.text("REDIS_URL")
 EMBEDDED = not REDIS_URL
+VERSION = str(tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"])
 
 # Secrets: from the environment, else kept in the data folder with owner-only permission.
 SECRET_KEY = env.text("EVALPORTAL_SECRET_KEY") or env.kept_secret(DATA_DIR / "secret-key")
@@ -177,7 +180,7 @@ DEFAULT_FROM_EMAIL = env.text("EVALPORTAL_FROM", "evalportal@localhost")
 # Browser-facing safety
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # probes ask from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # probes ask from inside, without TLS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -242,6 +245,10 @@ UNFOLD = {
     "SITE_HEADER": "Evalportal",
     "SITE_SUBHEADER": "Administration",
     "SITE_URL": "/",
+    "SITE_DROPDOWN": [
+        {"title": "Portal", "link": "/", "icon": "home"},
+        {"title": "Status", "link": reverse_lazy("status"), "icon": "monitor_heart"},
+    ],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/icon.svg"}],
     "COLORS": {
         "primary": {  # the portal's accent (static/tokens.css), from tint to ink
@@ -263,6 +270,7 @@ UNFOLD = {
     "ENVIRONMENT": None,
 }
 
+METRICS_TOKEN = env.text("EVALPORTAL_METRICS_TOKEN")  # what a monitoring system sends to /metrics
 API_REQUESTS_PER_MINUTE = env.integer("EVALPORTAL_API_REQUESTS_PER_MINUTE", 1200)  # per token
 IDEMPOTENCY_KEPT = timedelta(days=1)
 INVITATION_LIFETIME = timedelta(days=7)

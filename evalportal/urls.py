@@ -3,11 +3,17 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from evalportal import health
+from runs.views import status
 from workspaces import views as workspace_views
 
 urlpatterns = [
     path("", workspace_views.home, name="home"),
-    path("healthz", workspace_views.healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", status.metrics, name="metrics"),
+    path("status/", status.page, name="status"),
+    path("status/figures/", status.figures, name="status_figures"),
     path("admin/", admin.site.urls),
     path("accounts/", include("workspaces.account_urls")),
     path("", include("workspaces.urls")),

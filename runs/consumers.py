@@ -21,6 +21,7 @@ from django.http import Http404
 from runs import live, selectors
 from runs.fragments import Frame, render_frame, render_summary
 from runs.models import Run
+from runs.sockets import sockets
 from workspaces import access
 from workspaces.access import Access
 from workspaces.models import User, Workspace
@@ -92,6 +93,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     access_declared = "viewer"
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            sockets.closed(self)
+
     async def connect(self) -> None:
         self.dirty: dict[int, float] = {}
         self.statuses: dict[int, str] = {}
@@ -107,6 +114,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         self.access = found
         await self.accept()
+        sockets.opened(self)
         self.group = live.group_of(found.workspace.pk)
         await self.channel_layer.group_add(self.group, self.channel_name)
         for run_id in await database_sync_to_async(self._first_runs)():

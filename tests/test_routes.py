@@ -80,6 +80,7 @@ ADMIN = [route for route in ALL if route.pattern.startswith("admin/")]
 OURS = [route for route in ALL if route not in ADMIN and not route.third_party]
 PAGES = [route for route in OURS if "slug" in route.params]
 API = [route for route in OURS if route.api_view and hasattr(route.api_view, "roles")]
+STAFF = [route for route in OURS if route.declared in ("staff", "monitor")]
 PAGES_OF_OBJECTS = [route for route in PAGES if route.params != ("slug",)]
 API_OF_OBJECTS = [route for route in API if route.params]
 each_page = pytest.mark.parametrize("route", PAGES, ids=str)
@@ -181,10 +182,10 @@ def both(client: Client, url: str) -> set[int]:
 @pytest.mark.parametrize("route", OURS, ids=str)
 def test_route_declares_who_may_use_it(route: Route) -> None:
     if route.api_view is None or route.declared:
-        known = ROLES if "slug" in route.params else {"public", "person"}
+        known = ROLES if "slug" in route.params else {"public", "person", "staff", "monitor"}
         assert route.declared in known, (
             f"{route.name} ({route.pattern}) needs @access.requires(...) for a page of a workspace, "
-            "@access.person or @access.public for any other"
+            "@access.person, @access.staff, @access.monitor or @access.public for any other"
         )
         return
     assert DeclaredRole in route.api_view.permission_classes, f"{route.name} must keep DeclaredRole"
@@ -219,7 +220,22 @@ def test_the_walk_finds_the_portal() -> None:
 def test_public_routes_are_few() -> None:
     """Each new one is a decision: it is open to the whole world."""
     public = {route.name for route in OURS if route.declared == "public"}
-    assert public == {"healthz", "workspaces:setup", "workspaces:join"}
+    assert public == {"healthz", "readyz", "workspaces:setup", "workspaces:join"}
+
+
+# Pages of the whole installation
+
+
+@pytest.mark.parametrize("route", STAFF, ids=str)
+def test_staff_pages_are_for_site_staff(route: Route, owner: User, staff: User, client_of: Any) -> None:
+    url = reverse(route.name)
+    assert both(client_of(owner), url) == {404}
+    assert 200 in both(client_of(staff), url)
+    anonymous = Client().get(url)
+    if route.declared == "monitor":
+        assert anonymous.status_code == 404
+    else:
+        assert anonymous["Location"].startswith("/accounts/login/")
 
 
 # Pages of a workspace

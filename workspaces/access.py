@@ -7,6 +7,7 @@ one that does not. Another workspace's anything is a 404: an outsider learns not
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from secrets import compare_digest
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -135,6 +136,40 @@ def public(view: V) -> V:
 def person(view: View) -> View:
     """Any logged-in person; the view scopes what it reads to that person."""
     return declare("person")(login_first(view))
+
+
+def is_staff(user: Any) -> bool:
+    return bool(user.is_authenticated and user.is_active and user.is_staff)
+
+
+def staff(view: View) -> View:
+    """Site staff, after the login; for others there is nothing."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not is_staff(request.user):
+            raise Http404("Site staff only")
+        return view(request, *args, **kwargs)
+
+    return declare("staff")(login_first(guarded))
+
+
+def monitor(view: View) -> View:
+    """Site staff, or a machine that bears EVALPORTAL_METRICS_TOKEN; for others there is nothing."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not bears(request, settings.METRICS_TOKEN) and not is_staff(request.user):
+            raise Http404("Site staff and monitoring only")
+        return view(request, *args, **kwargs)
+
+    return declare("monitor")(guarded)
+
+
+def bears(request: HttpRequest, token: str) -> bool:
+    """Whether the request carries this bearer token; an empty one is nobody's. In constant time."""
+    sent = request.headers.get("Authorization", "")
+    return bool(token) and compare_digest(sent.encode(), f"Bearer {token}".encode())
 
 
 def login_first(view: View) -> View:

@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from workspaces import selectors
 
 # Machines that ask (health checks, scripts, browsers after a style sheet) are told nothing of set-up.
-NOT_PAGES = ("/setup/", "/static/", "/healthz", "/api/")
+NOT_PAGES = ("/setup/", "/static/", "/healthz", "/readyz", "/metrics", "/api/")
 
 
 def readable_query(

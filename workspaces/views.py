@@ -3,8 +3,7 @@
 from typing import Any, cast
 
 from django.contrib import messages
-from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,15 +13,6 @@ from workspaces import access, selectors, services
 from workspaces.access import WorkspaceRequest
 from workspaces.forms import InviteForm, RenameForm, RoleForm, TokenForm, TypedConfirmation, WorkspaceForm
 from workspaces.models import Role, User
-
-
-@access.public
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return JsonResponse({"status": "ok"})
 
 
 @access.person
