@@ -1,21 +1,38 @@
 """Celery tasks: thin, with ids as arguments. A lost message is made good by the next sweep."""
 
-from celery import shared_task
+import threading
+from typing import Any
+
+from celery import shared_task, signals
 from django.conf import settings
 
-from runs.engine import leases
-from runs.engine.host import host
+from runs.engine import recovery
+from runs.engine.host import end_soon, host
+
+WAKE_WITHIN_S = 10.0  # after that a later sweep has sent the message anew
 
 
 @shared_task(name="runs.tasks.pump")  # type: ignore[untyped-decorator]
 def pump(run_id: int) -> None:
     """One slice of a run; goes on in another while work is left, so that other runs get their turn."""
-    if host().pump(run_id, settings.ENGINE_SLICE_S):
+    if host().pump(run_id, settings.ENGINE_SLICE_S, adopts=True):
         pump.apply_async((run_id,), countdown=0.2)
 
 
 @shared_task(name="runs.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Puts right what a lost worker or message left behind."""
-    for run_id in leases.sweep():
-        pump.delay(run_id)
+    for run_id in recovery.sweep():
+        pump.apply_async((run_id,), expires=WAKE_WITHIN_S)
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def report(**_: Any) -> None:
+    """A worker's process makes itself known before it has anything to do; the signal must not wait for it."""
+    threading.Thread(target=lambda: host().report(), name="report", daemon=True).start()
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def end(**_: Any) -> None:
+    """A worker that was asked to end gives its processes some seconds to finish what is in flight."""
+    end_soon()

@@ -2,11 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from judges.scorers import Subject, Verdict
-from judges.templating import TemplateProblem, prompt_messages
 from registry.client import CallFailed, ChatRequest, Client, Completion
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
@@ -26,52 +24,10 @@ STOPS_RUN = {
 }
 
 
-def messages_for(plan: Plan, work: Work) -> list[dict[str, Any]]:
-    """The chat that is sent. A chat item under the default template goes as it is. Raises TemplateProblem."""
-    messages = prompt_messages(plan.template, template_context(work), work.messages)
-    if work.images:
-        messages = [dict(message) for message in messages]
-        last = max(
-            (i for i, message in enumerate(messages) if message["role"] == "user"), default=len(messages) - 1
-        )
-        parts = [
-            {"type": "image", "media_type": media_type, "data": data} for media_type, data in work.images
-        ]
-        text = messages[last]["content"]
-        messages[last]["content"] = (
-            [{"type": "text", "text": text}, *parts] if isinstance(text, str) else [*text, *parts]
-        )
-    return messages
-
-
-def template_context(work: Work) -> Mapping[str, Any]:
-    """What a prompt template sees of an item: never its references."""
-    return {
-        "input": work.prompt,
-        "choices": list(work.choices),
-        "section": work.trial.section,
-        "id": work.external_id,
-        "metadata": work.metadata,
-    }
-
-
 async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
     """Calls the model once and scores what it says. Raises CannotRun when the run must wait for a person."""
-    if plan.endpoint is None:
-        return await recorded_outcome(plan, work)
-    if work.lacks:
-        return Outcome(work.trial, "errored", "not_sent", error_kind="not_sent", error=work.lacks)
-    try:
-        messages = messages_for(plan, work)
-    except TemplateProblem as error:
-        return Outcome(
-            work.trial,
-            "errored",
-            "template",
-            error_kind="template",
-            error=f"The prompt template failed: {error}",
-        )
-    request = ChatRequest(plan.model, messages, dict(plan.params), stream=plan.streams)
+    assert plan.endpoint is not None
+    request = ChatRequest(plan.model, work.chat, dict(plan.params), stream=plan.streams)
     try:
         completion = await client.complete(plan.endpoint, request, on_text if plan.streams else None)
     except CallFailed as failed:
@@ -81,6 +37,26 @@ async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str
             ) from failed
         return failed_outcome(plan, work, failed)
     return await answered_outcome(plan, work, completion)
+
+
+async def settled_outcome(plan: Plan, work: Work) -> Outcome:
+    """Of an item for which no call goes out."""
+    if plan.endpoint is None:
+        return await recorded_outcome(plan, work)
+    if work.problem is not None:
+        kind, words = work.problem
+        return Outcome(work.trial, "errored", kind, error_kind=kind, error=words, counts=False, sent=False)
+    assert work.answer is not None
+    return Outcome(
+        work.trial,
+        "done",
+        response=work.answer.text,
+        finish_reason=work.answer.finish_reason,
+        sent=False,
+        cached=True,
+        cache_key=work.cache_key,
+        verdicts=await verdicts(plan, work, work.answer.text),
+    )
 
 
 async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
@@ -95,6 +71,7 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
         output_tokens=completion.output_tokens,
         cost=plan.cost(completion.input_tokens, completion.output_tokens),
         status_code=completion.status_code,
+        cache_key=work.cache_key,
         verdicts=await verdicts(plan, work, completion.text),
     )
 
@@ -107,6 +84,7 @@ async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
             "errored",
             error_kind="not_recorded",
             counts=False,
+            sent=False,
             error=f"The dataset has no recorded response of {plan.model} for this item.",
         )
     return Outcome(
@@ -114,6 +92,7 @@ async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
         "done",
         response=work.recorded,
         finish_reason="recorded",
+        sent=False,
         verdicts=await verdicts(plan, work, work.recorded),
     )
 

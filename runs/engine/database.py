@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
 
+from runs.engine.disk import DiskFull, is_full
+
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 PATIENCE_S = 12.0
@@ -21,7 +23,10 @@ class DatabaseThread:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-database")
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
-        """The function must be safe to repeat: it is, when the server went away in the middle."""
+        """The function must be safe to repeat: it is, when the server went away in the middle.
+
+        Raises DiskFull at once: that takes a person.
+        """
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, self._patiently, function, args
         )
@@ -33,6 +38,8 @@ class DatabaseThread:
             try:
                 return function(*args)
             except (OperationalError, InterfaceError) as error:
+                if is_full(error):
+                    raise DiskFull(str(error)) from error
                 connection.close()
                 if time.monotonic() > give_up:
                     raise

@@ -1,12 +1,14 @@
 """The engine of a process: one loop in a thread, one database thread, one HTTP client, for all its pumps.
 
 Celery's task threads and the terminal hand a run to the host and wait; runs in one process so share
-connections and provider limits, and are fair to each other.
+connections and provider limits, and are fair to each other. While it works, a host also adopts runs
+that nobody executes: a small run beside a large one need not wait for a free worker.
 """
 
 import asyncio
 import contextlib
 import logging
+import mmap
 import os
 import threading
 import time
@@ -15,23 +17,34 @@ from concurrent.futures import Future
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from registry.client import Client
-from runs import live
-from runs.engine import leases
+from runs.engine import disk, leases, workers
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gates
+from runs.engine.journal import Journal
 from runs.engine.owners import new_owner
 from runs.engine.plan import CannotRun, load_plan
 from runs.engine.progress import Progress
 from runs.engine.pump import Pump, Shared
 from runs.engine.recording import Recorded
+from runs.engine.summary import summarise
 from runs.models import FINISHED_STATUSES, LogLine, Run, RunStatus, Tally
 
 STOP_WITHIN_S = 2.0
+FINISH_WITHIN_S = 6.0  # calls in flight, when the process is asked to end
+TICK_S = 1.0
+REPORT_EVERY = 5  # ticks
 logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]
+_ending = mmap.mmap(-1, 1)  # shared with forked children: the worker was asked to end
+
+
+def end_soon() -> None:
+    """Of a worker and its children: what is in flight may finish for some seconds, the rest is given back."""
+    _ending[0] = 1
 
 
 class Host:
@@ -39,8 +52,11 @@ class Host:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.stopping = False
-        self._pumps: dict[asyncio.Task[None], int] = {}  # with the run of each
+        self.stopping = self.ending = self.adopting = False
+        self.shared: Shared | None = None
+        self._slices: dict[int, asyncio.Task[None]] = {}  # by run
+        self._pumps: dict[int, Pump] = {}
+        self._orphans: set[int] = set()
         self.thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self.thread.start()
 
@@ -48,58 +64,126 @@ class Host:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
-    async def _share(self) -> Shared:
-        return Shared(DatabaseThread(), Client(), Gates(), new_owner())
-
     def call(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    def pump(self, run_id: int, slice_s: float, on_record: OnRecord | None = None) -> bool:
-        """One slice of a run, from any thread; waits for its end. True if the run has work left."""
-        return bool(self.call(self._pump(run_id, slice_s, on_record)).result())
+    def pump(
+        self, run_id: int, slice_s: float, on_record: OnRecord | None = None, *, adopts: bool = False
+    ) -> bool:
+        """One slice of a run, from any thread; waits for its end. True if the run has work left.
 
-    async def _pump(self, run_id: int, slice_s: float, on_record: OnRecord | None) -> bool:
-        if self.stopping or run_id in self._pumps.values():  # that one goes on, or wakes the next
-            return False
-        if not hasattr(self, "shared"):
-            self.shared = await self._share()
-        task = asyncio.create_task(self._slice(run_id, slice_s, on_record))
-        self._pumps[task] = run_id
-        try:
-            await task
-        except asyncio.CancelledError:
-            return False
-        finally:
-            del self._pumps[task]
-        return bool(await self.shared.database.run(_has_work, run_id))
+        A process that `adopts` runs waits for the end of theirs as well.
+        """
+        self.adopting = self.adopting or adopts
+        return bool(self.call(self._pump(run_id, slice_s, on_record, adopts)).result())
 
-    async def _slice(self, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:
-        database = self.shared.database
-        if not await database.run(leases.take_run, run_id, self.shared.owner):
+    @property
+    def over(self) -> bool:
+        return self.stopping or self.ending
+
+    def report(self) -> None:
+        """Makes the process known as a worker, from any thread; from then on it reports by itself."""
+        self.call(self._ready()).result()
+
+    # -- slices ------------------------------------------------------------------------------------
+
+    async def _ready(self) -> Shared:
+        if self.shared is None:
+            owner = new_owner()
+            self.shared = Shared(DatabaseThread(), Client(), Gates(owner), Journal(owner), owner)
+            self._ticker = asyncio.create_task(self._tick_forever(self.shared))
+        return self.shared
+
+    async def _pump(self, run_id: int, slice_s: float, on_record: OnRecord | None, adopts: bool) -> bool:
+        if self.over or run_id in self._slices:  # that one goes on, or wakes the next
+            return False
+        shared = await self._ready()
+        await self._start(shared, run_id, slice_s, on_record)
+        while adopts and self._slices:
+            await asyncio.wait([*self._slices.values()])
+        return not self.over and bool(await shared.database.run(_needs_pump, run_id))
+
+    def _start(
+        self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None = None
+    ) -> "asyncio.Future[Any]":
+        task = asyncio.create_task(self._slice(shared, run_id, slice_s, on_record))
+        self._slices[run_id] = task
+        task.add_done_callback(lambda _: self._ended(run_id))
+        return asyncio.gather(task, return_exceptions=True)
+
+    def _ended(self, run_id: int) -> None:
+        del self._slices[run_id]
+        self._pumps.pop(run_id, None)
+        if not self._slices and self.shared and not self.stopping:
+            self.shared.journal.forget()
+
+    async def _slice(self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:
+        database = shared.database
+        if not await database.run(leases.take_run, run_id, shared.owner):
             return
         try:
             plan = await database.run(load_plan, run_id)
-            pump = Pump(self.shared, plan, slice_s, on_record)
-            pump.progress = await database.run(progress_of, run_id)
-            pump.reached = pump.progress.done > 0
-            await live.announce(plan.workspace_id, run_id, -1)
+            if short := disk.shortage():
+                raise CannotRun(short)
+            pump = self._pumps[run_id] = Pump(shared, plan, slice_s, on_record)
+            pump.recorder.progress = await database.run(progress_of, run_id)
+            pump.reached = pump.recorder.progress.done > 0
+            await shared.gates.sync(database)
+            await pump.showing.announce()
             await pump.run()
             if await database.run(leases.finish, run_id):
-                await database.run(say_finished, run_id)
-            await live.announce(plan.workspace_id, run_id, -1)
+                await database.run(conclude, run_id, plan.calls)
+            await pump.showing.announce()
         except CannotRun as stop:
             await database.run(leases.pause, run_id, str(stop))
         except Exception as error:
             logger.exception("run %s", run_id)
-            await database.run(say, run_id, f"the worker failed, another one goes on: {error!r}", "error")
-            raise
+            with contextlib.suppress(Exception):
+                await database.run(say, run_id, f"the worker failed, another one goes on: {error!r}", "error")
         finally:
-            await asyncio.shield(database.run(leases.leave_run, run_id, self.shared.owner))
+            await asyncio.shield(database.run(leases.leave_run, run_id, shared.owner))
+
+    # -- the process's own heartbeat -----------------------------------------------------------------
+
+    async def _tick_forever(self, shared: Shared) -> None:
+        tick = 0
+        while True:
+            if tick % REPORT_EVERY == 0:
+                await self._quietly(self._report(shared))
+            await asyncio.sleep(TICK_S)
+            tick += 1
+            if _ending[0] and not self.ending:
+                self.ending = True
+                for pump in self._pumps.values():
+                    pump.stop(within_s=FINISH_WITHIN_S)
+            if self._slices:
+                await self._quietly(shared.gates.sync(shared.database))
+            if self._slices and self.adopting and not self.ending:
+                await self._quietly(self._adopt(shared))
+
+    async def _adopt(self, shared: Shared) -> None:
+        """Takes on runs that nobody has executed for a whole tick: no worker is free for them."""
+        orphans = set(await shared.database.run(leases.orphans))
+        for run_id in sorted(orphans & self._orphans - self._slices.keys()):
+            if len(self._slices) < settings.ENGINE_SLOTS:
+                self._start(shared, run_id, settings.ENGINE_SLICE_S)
+        self._orphans = orphans
+
+    async def _report(self, shared: Shared) -> None:
+        await shared.database.run(workers.report, shared.owner, len(self._slices), shared.gates.in_flight())
+
+    @staticmethod
+    async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+        """The next tick tries again."""
+        try:
+            await work
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("engine: %s", error)
+
+    # -- the end -------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Aborts calls, gives leases back, closes connections; within seconds."""
-        if self.stopping:
-            return
         self.stopping = True
         with contextlib.suppress(Exception):
             self.call(self._shut()).result(timeout=STOP_WITHIN_S)
@@ -107,13 +191,20 @@ class Host:
         self.thread.join(timeout=STOP_WITHIN_S)
 
     async def _shut(self) -> None:
-        pumps = list(self._pumps)
-        for task in pumps:
+        slices = [*self._slices.values()]
+        for task in slices:
             task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        if hasattr(self, "shared"):
-            await self.shared.client.aclose()
-            await asyncio.to_thread(self.shared.database.close)
+        await asyncio.gather(*slices, return_exceptions=True)
+        if self.shared is None:
+            return
+        self._ticker.cancel()
+        await asyncio.gather(self._ticker, return_exceptions=True)
+        await self.shared.client.aclose()
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            await self.shared.gates.leave(self.shared.database)
+            await self.shared.database.run(workers.leave, self.shared.owner)
+        await asyncio.to_thread(self.shared.database.close)
+        self.shared.journal.close()
 
 
 _host: Host | None = None
@@ -125,7 +216,7 @@ def host() -> Host:
     """This process's host; a forked child makes its own."""
     global _host, _host_pid
     with _lock:
-        if _host is None or _host_pid != os.getpid() or _host.stopping:
+        if _host is None or _host_pid != os.getpid() or not _host.thread.is_alive():
             _host, _host_pid = Host(), os.getpid()
         return _host
 
@@ -133,7 +224,7 @@ def host() -> Host:
 def stop_all() -> None:
     """Stops the engine of this process, if there is one."""
     with _lock:
-        if _host is not None and _host_pid == os.getpid():
+        if _host is not None and _host_pid == os.getpid() and _host.thread.is_alive():
             _host.stop()
 
 
@@ -154,8 +245,10 @@ def say(run_id: int, text: str, level: str = "info") -> None:
     LogLine.objects.create(run_id=run_id, at=timezone.now(), level=level, text=text)
 
 
-def _has_work(run_id: int) -> bool:
-    return Run.objects.filter(pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).exists()
+def _needs_pump(run_id: int) -> bool:
+    """Whether there is work for this process: not while others hold all that is left."""
+    run = Run.objects.filter(pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING))
+    return run.exists() and (leases.left_to_claim(run_id) or run_id in leases.orphans())
 
 
 def progress_of(run_id: int) -> Progress:
@@ -171,7 +264,10 @@ def progress_of(run_id: int) -> Progress:
     )
 
 
-def say_finished(run_id: int) -> None:
+def conclude(run_id: int, calls: bool) -> None:
+    """The last words and figures of a run, by the one process that ended it."""
+    if calls:
+        summarise(run_id, final=True)
     run, progress = Run.objects.get(pk=run_id), progress_of(run_id)
     texts = [f"{run.status}: {run.done:,} of {run.total:,} items done, {run.errored:,} errored"]
     if progress.scored:

@@ -1,4 +1,4 @@
-"""Leases of trials: claim, renew, give back, and the sweep that puts right what a lost worker left.
+"""Leases of runs and trials: claim, renew, give back; `recovery` has the sweep.
 
 A lease is a state, an owner, an expiry by the database's clock, and a fence that grows with each
 claim. Whoever writes later proves the fence; a worker that lost its lease writes nothing.
@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import (
     BigIntegerField,
     Case,
-    CharField,
+    Count,
     Exists,
     ExpressionWrapper,
     F,
@@ -28,24 +28,11 @@ from django.utils import timezone
 
 from datasets.models import Upload, UploadState
 from runs.engine.clock import now_ms, now_ms_sql, now_sql
-from runs.engine.owners import is_dead
 from runs.engine.rowset import encode, rowset
-from runs.models import (
-    LIVE_STATES,
-    Attempt,
-    GridCell,
-    LogLine,
-    PumpLease,
-    Run,
-    RunStatus,
-    Trial,
-    TrialState,
-    cell_size,
-)
+from runs.models import LIVE_STATES, LogLine, PumpLease, Run, RunStatus, Trial, TrialState
 
 LEASE_MS = 20_000
-MAX_CRASHES = 3
-POISON = "Its worker died three times while this item was in flight, so it is not tried again by itself."
+TRIALS_PER_PUMP = 500  # a run gets one process more for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +52,11 @@ class Claimed:
 def take_run(run_id: int, owner: str) -> bool:
     """Makes this process one of the run's pumps, and the run running; False when it has enough of them."""
     with transaction.atomic():
-        run = Run.objects.select_for_update().filter(pk=run_id).values("status", "working_since_ms").first()
-        if run is None or run["status"] not in (RunStatus.PENDING, RunStatus.RUNNING):
+        run = Run.objects.select_for_update().filter(pk=run_id).first()
+        if run is None or run.status not in (RunStatus.PENDING, RunStatus.RUNNING):
             return False
         now, pumps = now_ms(), PumpLease.objects.filter(run_id=run_id)
-        if pumps.filter(until_ms__gte=now).exclude(owner=owner).count() >= settings.ENGINE_PUMPS_PER_RUN:
+        if pumps.filter(until_ms__gte=now).exclude(owner=owner).count() >= pumps_wanted(run):
             return False
         pumps.filter(until_ms__lt=now).delete()
         pumps.update_or_create(run_id=run_id, owner=owner, defaults={"until_ms": now + LEASE_MS})
@@ -77,16 +64,26 @@ def take_run(run_id: int, owner: str) -> bool:
             status=RunStatus.RUNNING,
             status_reason="",
             started_at=Case(When(started_at=None, then=Now()), default=F("started_at")),
-            working_since_ms=run["working_since_ms"] or now,
+            working_since_ms=run.working_since_ms or now,
             sequence=F("sequence") + 1,
         )
     return True
+
+
+def pumps_wanted(run: Run) -> int:
+    """How many processes a run keeps busy; each of them takes its part of the run's calls in flight."""
+    left = -(-(run.total - run.terminal) // TRIALS_PER_PUMP)
+    return max(1, min(settings.ENGINE_PUMPS_PER_RUN, run.config.get("concurrency") or 1, left))
 
 
 def without_pump(now: int) -> QuerySet[Run]:
     """Runs that have work and nobody at it."""
     at_work = PumpLease.objects.filter(run=OuterRef("pk"), until_ms__gte=now)
     return Run.objects.filter(~Exists(at_work), status__in=(RunStatus.PENDING, RunStatus.RUNNING))
+
+
+def orphans() -> list[int]:
+    return list(without_pump(now_ms()).order_by("id").values_list("pk", flat=True)[:100])
 
 
 def work_ended() -> dict[str, Any]:
@@ -105,19 +102,45 @@ def leave_run(run_id: int, owner: str) -> None:
     PumpLease.objects.filter(run_id=run_id, owner=owner).delete()
 
 
-def claim(run_id: int, owner: str, count: int, calls: bool) -> list[Claimed]:
-    """Leases up to `count` trials, due retries first; attempts go on record when they will call out."""
+def lock_run(run_id: int) -> str:
+    """Whoever writes a run's trials and its counters takes the run's row first, so that none deadlock.
+
+    Returns its status, empty when it is gone.
+    """
+    return Run.objects.select_for_update().filter(pk=run_id).values_list("status", flat=True).first() or ""
+
+
+def claim(run_id: int, owner: str, count: int, calls: bool, suspects: int = 8) -> list[Claimed]:
+    """Leases up to `count` trials: due retries first, then fresh ones, then those that were in flight
+    when a worker died: `suspects` of them at once, and one alone when it happened twice."""
     with transaction.atomic():
-        run = Run.objects.select_for_update().filter(pk=run_id)  # first, as everyone who writes its trials
-        if run.values_list("status", flat=True).first() != RunStatus.RUNNING:
+        if lock_run(run_id) != RunStatus.RUNNING:
             return []
-        rows = _lease(run_id, owner, count, f"state = 'waiting' AND not_before_ms <= {now_ms_sql()}", calls)
+        due = f"state = 'waiting' AND not_before_ms <= {now_ms_sql()}"
+        rows = _lease(run_id, owner, count, f"{due} AND crashes = 0", calls)
         if len(rows) < count:
-            rows += _lease(run_id, owner, count - len(rows), "state = 'pending'", calls)
-        claimed = [Claimed(*row) for row in sorted(rows, key=lambda row: row[3])]
-        if calls and claimed:
-            _open_attempts(run_id, claimed)
-    return claimed
+            rows += _lease(run_id, owner, count - len(rows), "state = 'pending' AND crashes = 0", calls)
+        if len(rows) < count:
+            rows += _lease_suspects(run_id, owner, count - len(rows), due, calls, suspects)
+    return [Claimed(*row) for row in sorted(rows, key=lambda row: row[3])]
+
+
+def _lease_suspects(
+    run_id: int, owner: str, count: int, due: str, calls: bool, suspects: int
+) -> list[tuple[Any, ...]]:
+    """One item that kills its worker takes its neighbours down with it, but it does not take them along to
+    the end: they finish in company that thins out."""
+    trials = Trial.objects.filter(run_id=run_id, crashes__gt=0, state__in=LIVE_STATES)
+    held = dict(
+        trials.filter(state=TrialState.LEASED).order_by().values_list("crashes").annotate(n=Count("id"))
+    )
+    rows: list[tuple[Any, ...]] = []
+    for crashes, most in ((1, suspects), (2, 1)):
+        room = min(count - len(rows), most - held.get(crashes, 0))
+        if room > 0:
+            condition = f"crashes = {crashes} AND (state = 'pending' OR {due})"
+            rows += _lease(run_id, owner, room, condition, calls)
+    return rows
 
 
 def _lease(run_id: int, owner: str, count: int, condition: str, calls: bool) -> list[tuple[Any, ...]]:
@@ -137,27 +160,35 @@ def _lease(run_id: int, owner: str, count: int, condition: str, calls: bool) -> 
         return list(cursor.fetchall())
 
 
-def _open_attempts(run_id: int, claimed: Sequence[Claimed]) -> None:
+def open_attempts(run_id: int, claimed: Sequence[Claimed]) -> None:
+    """Puts the calls on record that are about to go out. Of trials that were stopped meanwhile, none."""
     rows = [{"trial": trial.id, "number": trial.attempt, "fence": trial.fence} for trial in claimed]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             INSERT INTO runs_attempt (run_id, trial_id, number, fence, started_at)
-            SELECT {int(run_id)}, v.trial, v.number, v.fence, {now_sql()}
+            SELECT runs_trial.run_id, v.trial, v.number, v.fence, {now_sql()}
             FROM {rowset({"trial": "bigint", "number": "int", "fence": "int"})}
+            JOIN runs_trial ON runs_trial.id = v.trial AND runs_trial.fence = v.fence
+            ON CONFLICT (trial_id, number) DO NOTHING
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
 
 
-def renew(run_id: int, owner: str) -> str:
-    """Prolongs this worker's leases and its hold on the run; returns the run's status, empty if gone."""
+def renew(run_id: int, owner: str) -> None:
+    """Prolongs this worker's leases and its hold on the run."""
     now = now_ms()
     with transaction.atomic():
         PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
         held = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
         held.update(lease_until_ms=now + LEASE_MS)
-    return Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or ""
+
+
+def look(run_id: int) -> tuple[str, int]:
+    """The run's status, empty when it is gone, and how many processes execute it."""
+    at_work = PumpLease.objects.filter(run_id=run_id, until_ms__gte=now_ms()).count()
+    return Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or "", at_work
 
 
 def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
@@ -167,12 +198,14 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
     rows = [{"trial": trial.id, "number": trial.attempt, "fence": trial.fence} for trial in unsent]
     columns = {"trial": "bigint", "number": "int", "fence": "int"}
     with transaction.atomic(), connection.cursor() as cursor:
-        Run.objects.select_for_update().filter(pk=run_id).values_list("pk").first()
+        lock_run(run_id)
         cursor.execute(
             f"""
-            UPDATE runs_trial SET state = 'pending', owner = '', attempt_count = attempt_count - %s
+            UPDATE runs_trial SET state = CASE state WHEN 'leased' THEN 'pending' ELSE state END, owner = '',
+                attempt_count = attempt_count - %s, reserved_tokens = 0, reserved_cost = 0
             FROM {rowset(columns)}
-            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'leased'
+            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence
+                AND runs_trial.state IN ('leased', 'canceled')
             """,  # noqa: S608 (constants only)
             [int(calls), encode(rows)],
         )
@@ -185,6 +218,11 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
+
+
+def left_to_claim(run_id: int) -> bool:
+    """Whether trials wait that nobody has leased, due or not."""
+    return Trial.objects.filter(run_id=run_id, state__in=(TrialState.PENDING, TrialState.WAITING)).exists()
 
 
 def next_due_ms(run_id: int) -> int | None:
@@ -200,68 +238,12 @@ def others_want_a_pump(run_id: int) -> bool:
     return waiting.exists() or Upload.objects.filter(state=UploadState.QUEUED).exists()
 
 
-def sweep() -> list[int]:
-    """Expired leases go back; returns the runs that need a pump, if only to be finished."""
-    release_dead()
-    now = now_ms()
-    expired = Trial.objects.filter(state=TrialState.LEASED, lease_until_ms__lt=now)
-    for run_id in sorted(set(expired.values_list("run_id", flat=True))):
-        _recover(run_id, now)
-    return list(without_pump(now).order_by("id").values_list("pk", flat=True))
-
-
-def _recover(run_id: int, now: int) -> None:
-    """By conditional updates, so that two sweepers at once do no harm."""
-    with transaction.atomic():
-        run = Run.objects.select_for_update().filter(pk=run_id).first()
-        if run is None:
-            return
-        expired = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, lease_until_ms__lt=now)
-        lost = list(expired.select_for_update(skip_locked=True).values_list("pk", "seq", "crashes"))
-        Attempt.objects.filter(trial__in=[pk for pk, _, _ in lost], outcome="open").update(
-            outcome="lost",
-            finished_at=timezone.now(),
-            error="Its worker was lost; the call may have been paid for.",
-        )
-        poison = [seq for _, seq, crashes in lost if crashes + 1 >= MAX_CRASHES]
-        Trial.objects.filter(pk__in=[pk for pk, _, _ in lost]).update(
-            crashes=F("crashes") + 1,
-            owner="",
-            fence=F("fence") + 1,
-            finished_at=Case(When(crashes__gte=MAX_CRASHES - 1, then=Now()), default=None),
-            error=Case(When(crashes__gte=MAX_CRASHES - 1, then=Value(POISON)), default=Value("")),
-            error_kind=Case(When(crashes__gte=MAX_CRASHES - 1, then=Value("poison")), default=Value("")),
-            state=Case(
-                When(crashes__gte=MAX_CRASHES - 1, then=Value("errored")),
-                default=Value("pending"),
-                output_field=CharField(),
-            ),
-        )
-        _count_poison(run, poison)
-        if lost:
-            LogLine.objects.create(
-                run_id=run_id,
-                at=timezone.now(),
-                level="warn",
-                text=f"a worker was lost; {len(lost)} items in flight go back to the queue",
-            )
-
-
-def _count_poison(run: Run, seqs: Sequence[int]) -> None:
-    Run.objects.filter(pk=run.pk).update(errored=F("errored") + len(seqs), sequence=F("sequence") + 1)
-    for seq in seqs:
-        cell, _ = GridCell.objects.get_or_create(run=run, cell=(seq - 1) // cell_size(run.total))
-        GridCell.objects.filter(pk=cell.pk).update(errored=F("errored") + 1)
-
-
-def release_dead() -> None:
-    """Ends the leases of processes of this machine that are gone, before they run out by themselves."""
-    leased = Trial.objects.filter(state=TrialState.LEASED)
-    owners = {*leased.order_by().values_list("owner", flat=True).distinct()}
-    owners |= {*PumpLease.objects.values_list("owner", flat=True)}
-    dead = [owner for owner in owners if is_dead(owner)]
-    PumpLease.objects.filter(owner__in=dead).delete()
-    leased.filter(owner__in=dead).update(lease_until_ms=0)
+def hold_run(run_id: int, for_ms: int, reason: str) -> None:
+    """Shows on the run until when no call goes out; 0 ends it."""
+    until = now_ms() + for_ms if for_ms else 0
+    Run.objects.filter(pk=run_id).update(
+        held_until_ms=until, held_reason=reason[:300], sequence=F("sequence") + 1
+    )
 
 
 def finish(run_id: int) -> bool:
@@ -280,6 +262,7 @@ def finish(run_id: int) -> bool:
                 default=Value(""),
             ),
             finished_at=Now(),
+            held_until_ms=0,
             **work_ended(),
             sequence=F("sequence") + 1,
         )

@@ -11,7 +11,8 @@ from runs.engine.leases import Claimed
 class Outcome:
     """The trial's next state (done, errored, waiting or pending) and what the attempt on record becomes.
 
-    `delay_ms` is how long a waiting trial waits; `counts` whether the failure uses up an attempt.
+    `delay_ms` is how long a waiting trial waits; `counts` whether the failure uses up an attempt;
+    `sent` whether an attempt is on record for it at all.
     """
 
     trial: Claimed
@@ -23,6 +24,9 @@ class Outcome:
     error: str = ""
     delay_ms: int = 0
     counts: bool = True
+    sent: bool = True
+    cached: bool = False
+    cache_key: str = ""
     latency_ms: int | None = None
     first_token_ms: int | None = None
     input_tokens: int | None = None
@@ -45,3 +49,8 @@ class Outcome:
     @property
     def answered(self) -> bool:
         return self.state == "done" and bool(self.response.strip())
+
+    @property
+    def attempts(self) -> int:
+        """Calls on record for the trial, this one with them."""
+        return self.trial.attempt if self.sent else self.trial.attempt - 1

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +14,13 @@ from judges.scorers import BadOptions, Scorer, build_scorer
 from registry.client import Endpoint
 from registry.models import Capability
 from registry.selectors import registered_in
+from runs.engine.asking import cache_key, input_tokens, output_limit, question
+from runs.engine.budgets import Ceilings, ceilings_of
+from runs.engine.gates import Limits
 from runs.engine.leases import Claimed
 from runs.models import Run
 
+ASSUMED_ANSWER = 1_024  # tokens, where neither the parameters nor experience say
 MAX_COST = 1_000  # dollars of one call; above it, the usage that the endpoint reports is nonsense
 
 
@@ -25,20 +29,34 @@ class CannotRun(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What an earlier, identical call was answered."""
+
+    text: str
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed trial with its item's content. `images` are (media type, base64); `lacks` says what
-    of the item is gone, so that it cannot be asked."""
+    """A claimed trial with its item's content and the chat to send for it; `problem` says why nothing
+    can be sent, `answer` that nothing need be."""
 
     trial: Claimed
     prompt: str
-    messages: list[dict[str, Any]] | None
     choices: Sequence[str]
     references: Sequence[str]
-    external_id: str
     metadata: Mapping[str, Any]
-    recorded: str | None
-    images: Sequence[tuple[str, str]] = ()
-    lacks: str = ""
+    recorded: str | None = None
+    chat: list[dict[str, Any]] = field(default_factory=list)
+    problem: tuple[str, str] | None = None
+    tokens: int = 0
+    cache_key: str = ""
+    answer: Answer | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a call goes out for it."""
+        return bool(self.chat) and self.answer is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +74,15 @@ class Plan:
     model: str
     endpoint: Endpoint | None
     provider: str
-    provider_limit: int
-    requests_per_minute: int | None
+    limits: Limits
     streams: bool
     sees_images: bool
     recorded_names: Sequence[str]
     input_price: Decimal | None
     output_price: Decimal | None
+    cache_scope: Sequence[Any] | None
+    ceilings: Ceilings | None
+    answer_tokens: int
 
     @property
     def calls(self) -> bool:
@@ -122,14 +142,30 @@ def _plan(run_id: int) -> Plan:
         model=frozen["name"],
         endpoint=endpoint,
         provider=provider.name if provider else "",
-        provider_limit=provider.concurrency if provider else 0,
-        requests_per_minute=provider.requests_per_minute if provider else None,
+        limits=Limits(
+            provider.concurrency if provider else 0,
+            provider.requests_per_minute if provider else None,
+            provider.tokens_per_minute if provider else None,
+        ),
         streams=Capability.STREAMING in frozen["capabilities"],
         sees_images=Capability.VISION in frozen["capabilities"],
         recorded_names=[name for name in (frozen["name"], frozen["alias"]) if name],
         input_price=prices[0],
         output_price=prices[1],
+        cache_scope=_cache_scope(run) if fresh and config.get("cache") else None,
+        ceilings=ceilings_of(run) if fresh else None,
+        answer_tokens=output_limit(config["params"]) or max(ASSUMED_ANSWER, 4 * _mean_answer(run)),
     )
+
+
+def _cache_scope(run: Run) -> Sequence[Any]:
+    """All that makes a call identical beside its messages and epoch."""
+    model = run.config["model"]
+    return [run.workspace_id, model["protocol"], model["base_url"], model["name"], run.config["params"]]
+
+
+def _mean_answer(run: Run) -> int:
+    return run.output_tokens // run.done if run.done else 0
 
 
 def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,19 +188,30 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
 
 
 def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[tuple[str, str]]) -> Work:
-    recorded = row.get("responses") or {}
-    return Work(
-        trial=trial,
-        prompt=row["prompt"],
-        messages=row["messages"],
-        choices=row["choices"],
-        references=row["references"],
-        external_id=row["external_id"],
-        metadata=row["metadata"],
-        recorded=next((recorded[name] for name in plan.recorded_names if name in recorded), None),
-        images=[image for image in images if image[1]],
-        lacks="" if all(data for _, data in images) else "The file of its image is gone.",
-    )
+    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
+    if not plan.calls:
+        recorded = row["responses"] or {}
+        known = next((recorded[name] for name in plan.recorded_names if name in recorded), None)
+        return Work(*content, recorded=known)
+    if not all(data for _, data in images):
+        return Work(*content, problem=("not_sent", "The file of its image is gone."))
+    asked = question(plan.template, _context(trial, row), row["messages"], images)
+    if asked.problem:
+        return Work(*content, problem=("template", asked.problem))
+    key = "" if plan.cache_scope is None else cache_key(plan.cache_scope, asked.messages, trial.epoch)
+    tokens = input_tokens(asked.messages) + plan.answer_tokens
+    return Work(*content, chat=asked.messages, tokens=tokens, cache_key=key)
+
+
+def _context(trial: Claimed, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a prompt template sees of an item: never its references."""
+    return {
+        "input": row["prompt"],
+        "choices": list(row["choices"]),
+        "section": trial.section,
+        "id": row["external_id"],
+        "metadata": row["metadata"],
+    }
 
 
 def _images(item_ids: set[int]) -> dict[int, list[tuple[str, str]]]:

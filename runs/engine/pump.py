@@ -1,8 +1,8 @@
 """One slice of one run: a sliding window of K calls in flight, fed by leases, drained into batched records.
 
 Three kinds of coroutine share the slice: the feeder leases trials before the queue runs dry, K
-workers attempt them one by one, and the recorder writes what came of it every ~100 ms. A keeper
-renews the leases and reads pause and cancel.
+workers attempt them one by one, and the recorder writes what came of it. A keeper renews the leases,
+reads pause and cancel, and shares K with the other processes that execute the run.
 """
 
 import asyncio
@@ -10,31 +10,30 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from registry.client import Client
-from runs import live
-from runs.engine import leases, recording, summary
-from runs.engine.attempts import attempt
+from runs.engine import claiming, disk, leases
+from runs.engine.attempts import attempt, settled_outcome
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gate, Gates
+from runs.engine.journal import Journal
 from runs.engine.leases import Claimed
 from runs.engine.outcomes import Outcome
-from runs.engine.plan import CannotRun, Plan, Work, load_work
-from runs.engine.progress import Progress
+from runs.engine.plan import CannotRun, Plan, Work, load_plan
+from runs.engine.recorder import Recorder
 from runs.engine.recording import Recorded
-from runs.glimpses import Glimpse, show_glimpse
+from runs.engine.showing import Showing
 from runs.models import RunStatus
 
-RECORD_EVERY_S = 0.1
-RECORD_MOST = 200
-KEEP_EVERY_S = 5.0
+LOOK_EVERY_S = 1.0
+RENEW_EVERY_S = 5.0
 LOST_AFTER_S = 15.0
-LOOK_AHEAD_S = 1.0
+LOOK_AHEAD_S = 0.5
+LOOK_AHEAD_MOST = 1_000
+AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = 12  # failed connections before the first answer of any kind
-GLIMPSE_EVERY_S = 0.25
-SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -50,6 +49,7 @@ class Shared:
     database: DatabaseThread
     client: Client
     gates: Gates
+    journal: Journal
     owner: str
 
 
@@ -65,94 +65,118 @@ class Pump:
 
     def __post_init__(self) -> None:
         self.queue: asyncio.Queue[Work | None] = asyncio.Queue()
-        self.outcomes: list[Outcome] = []
         self.in_hand: dict[int, Claimed] = {}
+        self.begun: set[int] = set()
+        self.workers: set[asyncio.Task[None]] = set()
         self.at_gate: set[asyncio.Task[None]] = set()
+        self.busy = 0
+        self.share = max(1, self.plan.concurrency)
         self.wake = asyncio.Event()
         self.drain = False
-        self.closing = False
-        self.exhausted = False
+        self.abort_at = float("inf")
         self.reason = ""
         self.completed = 0
-        self.progress = Progress(self.plan.total)
         self.reached = False
         self.unreached = 0
-        self.glimpse: Glimpse | None = None
-        self.glimpse_changed = False
-        self.summary_due = 0.0
         self.renewed = time.monotonic()
+        self.showing = Showing(self.shared.database, self.plan.workspace_id, self.plan.run_id)
+        self.recorder = Recorder(
+            self.shared.database, self.plan, self.showing, self._recorded, self._disk_full
+        )
+        self.gate = self._gate()
 
-    @property
-    def workers(self) -> int:
-        return max(1, min(self.plan.concurrency, self.plan.total))
+    def _gate(self) -> Gate | None:
+        endpoint = self.plan.endpoint
+        return self.shared.gates.gate(endpoint.provider_id or 0, self.plan.limits) if endpoint else None
 
     async def run(self) -> None:
         """Until nothing is left, the slice is over and others wait, or the run is paused or canceled."""
-        workers = [asyncio.create_task(self._work()) for _ in range(self.workers)]
-        recorder = asyncio.create_task(self._record_forever())
+        recorder = asyncio.create_task(self.recorder.run())
         keeper = asyncio.create_task(self._keep())
-        window = asyncio.create_task(self._feed(workers))
+        window = asyncio.create_task(self._feed())
         try:
             await asyncio.wait({window, keeper, recorder}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (window, keeper, *workers):
+            for task in (window, keeper, *self.workers):
                 task.cancel()
-            self.closing = True  # the recorder ends by itself: a batch on its way is not written twice
-            results = await asyncio.gather(window, keeper, recorder, *workers, return_exceptions=True)
+            self.recorder.closing = True
+            results = await asyncio.gather(window, keeper, recorder, *self.workers, return_exceptions=True)
             await self._settle()
         for result in results:
             if isinstance(result, Exception):
                 raise result
 
+    def stop(self, reason: str = "", within_s: float = float("inf")) -> None:
+        """Sends nothing more; calls in flight may end, for so many seconds. A reason pauses the run."""
+        self.reason, self.drain = self.reason or reason, True
+        self.abort_at = min(self.abort_at, time.monotonic() + within_s)
+        self.wake.set()
+
     # -- feeding ---------------------------------------------------------------------------------
 
-    async def _feed(self, workers: list["asyncio.Task[None]"]) -> None:
-        """Leases ahead by about a second of work, then lets the window run empty."""
+    async def _feed(self) -> None:
+        """Leases ahead of the work, then lets the window run empty."""
         slice_ends = self.started + self.slice_s
         while not self.drain:
             if time.monotonic() > slice_ends:
                 if await self._db(leases.others_want_a_pump, self.plan.run_id):
                     break
                 slice_ends = time.monotonic() + self.slice_s
-            wanted = self._look_ahead() - self.queue.qsize()
-            claimed = await self._claim(wanted) if wanted > 0 else []
-            if wanted > 0 and not claimed and await self._nothing_left():
+            self._staff()
+            wanted = self._wanted()
+            claimed = await self._claim(wanted) if wanted else 0
+            if wanted and not claimed and await self._nothing_left():
                 break
-            await self._pause(0.02 if claimed else 0.5)
-        for _ in workers:
+            if claimed < wanted or not wanted:
+                await self._pause(0.5)
+        for _ in self.workers:
             self.queue.put_nowait(None)
         for worker in self.at_gate:  # its door may stay closed for hours
             worker.cancel()
-        await asyncio.gather(*workers)
+        await asyncio.gather(*self.workers)
 
-    def _look_ahead(self) -> int:
-        """Enough for the free workers, and for a second at the present pace."""
-        elapsed = time.monotonic() - self.started
-        pace = self.completed / elapsed if elapsed > 0.5 else self.workers
-        free = self.workers - len(self.in_hand) + self.queue.qsize()
-        return max(free, min(1000, int(pace * LOOK_AHEAD_S)), 1)
+    def _staff(self) -> None:
+        """As many workers as this process's share of the run's calls in flight."""
+        self.workers = {worker for worker in self.workers if not worker.done()}
+        for _ in range(min(self.share, self.plan.total) - len(self.workers)):
+            self.workers.add(asyncio.create_task(self._work()))
 
-    async def _claim(self, count: int) -> list[Claimed]:
-        claimed, work = await self._db(self._claim_and_load, count)
-        self.exhausted = len(claimed) < count
-        for each in work:
-            self.in_hand[each.trial.id] = each.trial
-            self.queue.put_nowait(each)
-        return claimed
+    def _ahead(self) -> int:
+        """Enough for all workers should they end together, and for half a second at the present pace."""
+        pace = self.completed / max(1.0, time.monotonic() - self.started)
+        return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S))))
 
-    def _claim_and_load(self, count: int) -> tuple[list[Claimed], list[Work]]:
-        claimed = leases.claim(self.plan.run_id, self.shared.owner, count, self.plan.calls)
-        return claimed, load_work(self.plan, claimed) if claimed else []
+    def _wanted(self) -> int:
+        """How many to lease now: none while more than half of what is wanted ahead is there."""
+        idle, ahead, ready = max(0, self.share - self.busy), self._ahead(), self.queue.qsize()
+        return 0 if ready > ahead // 2 else min(LOOK_AHEAD_MOST, idle + ahead - ready)
+
+    async def _claim(self, count: int) -> int:
+        plan = self.plan
+        suspects = max(8, plan.concurrency // 4)
+        claimed = await self._db(leases.claim, plan.run_id, self.shared.owner, count, plan.calls, suspects)
+        if not claimed:
+            return 0
+        for trial in claimed:
+            self.in_hand[trial.id] = trial
+        claims = await self._db(claiming.prepare, plan, claimed)
+        kept = {work.trial.id for work in claims.work}
+        for trial in claimed:
+            if trial.id not in kept:
+                del self.in_hand[trial.id]
+        for work in claims.work:
+            self.queue.put_nowait(work)
+        if claims.reason:
+            self.stop(claims.reason)
+        elif claims.held_back:
+            await self._pause(0.5)
+        return len(claims.work)
 
     async def _nothing_left(self) -> bool:
-        """Nothing to lease: whether nothing is in hand either, and no retry is due within this slice."""
-        if self.in_hand or self.outcomes:
+        """Nothing to lease: whether nothing is in hand either, and nothing waits for its time."""
+        if self.in_hand or self.recorder.outcomes:
             return False
-        due_ms = await self._db(leases.next_due_ms, self.plan.run_id)
-        if due_ms is None:
-            return True
-        await self._pause(min(1.0, due_ms / 1000 + 0.01))
-        return False
+        return not await self._db(leases.left_to_claim, self.plan.run_id)
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, or until a worker has room."""
@@ -164,176 +188,155 @@ class Pump:
 
     async def _work(self) -> None:
         while (work := await self.queue.get()) is not None:
-            if self.drain:
-                self.queue.put_nowait(work)  # _settle gives it back
-                return
+            if self._must_not_send():
+                return  # _settle gives it back
+            self.busy += 1
             try:
-                self._finished(await self._attempt(work))
+                await self._attend(work)
             except NotSent:
-                self.queue.put_nowait(work)  # _settle gives it back
                 return
-            except CannotRun as stop:
-                self.reason, self.drain = self.reason or str(stop), True
-                self._finished(
-                    Outcome(work.trial, "pending", "refused", counts=False, attempt_error=str(stop))
-                )
-            except Exception as error:  # one item's surprise must not stop the others
-                logger.exception("run %s, item %s", self.plan.run_id, work.trial.seq)
-                self._finished(
-                    Outcome(work.trial, "errored", "internal", error_kind="internal", error=repr(error))
-                )
-            if self.queue.qsize() < self.workers // 4 + 1:
+            finally:
+                self.busy -= 1
+            if self.queue.qsize() <= self._ahead() // 2:
                 self.wake.set()
+            if len(self.workers) > self.share:  # another process has joined
+                self.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+                return
+
+    def _must_not_send(self) -> bool:
+        """After a pause, or when the leases may have run out: then others have the items by now."""
+        return self.drain or time.monotonic() - self.renewed > LOST_AFTER_S
+
+    async def _attend(self, work: Work) -> None:
+        try:
+            self._finished(await self._attempt(work))
+        except CannotRun as stop:
+            self.stop(str(stop))
+            self._finished(Outcome(work.trial, "pending", "refused", counts=False, attempt_error=str(stop)))
+        except NotSent:
+            raise
+        except Exception as error:  # one item's surprise must not stop the others
+            logger.exception("run %s, item %s", self.plan.run_id, work.trial.seq)
+            self._finished(
+                Outcome(work.trial, "errored", "internal", error_kind="internal", error=repr(error))
+            )
 
     async def _attempt(self, work: Work) -> Outcome:
-        plan = self.plan
-        if plan.endpoint is None:
+        plan, gate = self.plan, self.gate
+        if gate is None or not work.asks:
             await asyncio.sleep(0)  # scoring never waits, so let others have the loop
-            return await attempt(plan, work, self.shared.client, None)
-        gate = self.shared.gates.gate(
-            plan.endpoint.provider_id or 0, plan.provider_limit, plan.requests_per_minute
-        )
+            self._begin(work.trial)
+            return await settled_outcome(plan, work)
         async with contextlib.AsyncExitStack() as held:
-            await self._enter(gate, held)
-            outcome = await attempt(plan, work, self.shared.client, self._shown(work))
-        if outcome.attempt_outcome == "rate_limited":
-            gate.refused(outcome.retry_after_ms)
-        elif outcome.state == "done":
-            gate.answered()
+            await self._enter(gate, held, work)
+            self._begin(work.trial)
+            on_text = self.showing.begin(work, self.in_hand.get)
+            outcome = await attempt(plan, work, self.shared.client, on_text)
+        used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0)
+        gate.learned(outcome.attempt_outcome, outcome.retry_after_ms, used or None, work.tokens)
         return outcome
 
-    async def _enter(self, gate: Gate, held: contextlib.AsyncExitStack) -> None:
+    def _begin(self, trial: Claimed) -> None:
+        self.begun.add(trial.id)
+        self.shared.journal.begin(trial.id, trial.fence)
+
+    async def _enter(self, gate: Gate, held: contextlib.AsyncExitStack, work: Work) -> None:
         """Waits for a place at the provider. Raises NotSent when the slice ends meanwhile."""
         worker = cast("asyncio.Task[None]", asyncio.current_task())
         self.at_gate.add(worker)
         try:
-            await held.enter_async_context(gate.place(self.plan.run_id))
+            await held.enter_async_context(gate.place(self.plan.run_id, work.tokens))
         except asyncio.CancelledError:
             raise NotSent from None
         finally:
             self.at_gate.discard(worker)
+        if self._must_not_send():
+            raise NotSent
 
     def _finished(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
+        self.recorder.outcomes.append(outcome)
         self.completed += 1
         if outcome.attempt_outcome == "connection" and not self.reached:
             self._not_reached(outcome)
-        else:
+        elif outcome.sent:
             self.reached = True
-        if self.glimpse and self.glimpse.trial_id == outcome.trial.id:
-            self.glimpse_changed = True
+        self.showing.ended(outcome.trial.id)
 
     def _not_reached(self, outcome: Outcome) -> None:
         """A run whose endpoint has never answered waits for a person, before every item is tried in vain."""
         self.unreached += 1
         if self.unreached >= NEVER_REACHED and not self.reason:
-            self.drain, self.reason = (
-                True,
-                (
-                    f"{self.plan.provider} has not answered a single call ({outcome.error.rstrip('.')}). "
-                    "Check its address and that it runs, then resume."
-                ),
+            self.stop(
+                f"{self.plan.provider} has not answered a single call ({outcome.error.rstrip('.')}). "
+                "Check its address and that it runs, then resume."
             )
-            self.wake.set()
 
-    def _shown(self, work: Work) -> Callable[[str], None] | None:
-        """Makes this the item that the card shows, unless one is shown that is still in flight."""
-        if self.glimpse and self.glimpse.trial_id in self.in_hand:
-            return None
-        shown = Glimpse(work.trial.id, work.trial.seq, work.trial.item_id, work.prompt[:600])
-        self.glimpse, self.glimpse_changed = shown, True
-        pieces: list[str] = []
-
-        def on_text(piece: str) -> None:
-            pieces.append(piece)
-            if self.glimpse and self.glimpse.trial_id == shown.trial_id:
-                text = "".join(pieces)[-1500:]
-                self.glimpse = Glimpse(shown.trial_id, shown.seq, shown.item_id, shown.prompt, text)
-                self.glimpse_changed = True
-
-        return on_text
-
-    # -- recording -------------------------------------------------------------------------------
-
-    async def _record_forever(self) -> None:
-        while not self.closing:
-            await asyncio.sleep(RECORD_EVERY_S)
-            while self.outcomes:
-                await self._record()
-            await self._show()
-            if time.monotonic() > self.summary_due:
-                await self._summarise()
-
-    async def _record(self) -> None:
-        batch = self.outcomes[:RECORD_MOST]
-        lines = self.progress.lines(batch)
-        state = await self._db(recording.record, self.plan.run_id, batch, self.plan.calls, lines)
-        del self.outcomes[: len(batch)]
+    def _recorded(self, batch: list[Outcome], state: Recorded) -> None:
         for outcome in batch:
             self.in_hand.pop(outcome.trial.id, None)
-        if state.status != RunStatus.RUNNING:
-            self.drain = True
-            self.wake.set()
-        await live.announce(self.plan.workspace_id, self.plan.run_id, state.sequence)
+            self.begun.discard(outcome.trial.id)
+        self._obey(state.status)
         if self.on_record:
             self.on_record(state)
 
-    async def _show(self) -> None:
-        now = time.monotonic()
-        if self.glimpse and self.glimpse_changed and now - getattr(self, "_shown_at", 0.0) > GLIMPSE_EVERY_S:
-            self._shown_at, self.glimpse_changed = now, False
-            await self._db(show_glimpse, self.plan.run_id, self.glimpse)
-            await live.announce(self.plan.workspace_id, self.plan.run_id, -1)
-
-    async def _summarise(self) -> None:
-        """Every two seconds, or more seldom when it takes longer than its share of the time."""
-        began = time.monotonic()
-        if self.plan.calls:
-            await self._db(summary.summarise, self.plan.run_id)
-        took = time.monotonic() - began
-        self.summary_due = time.monotonic() + max(2.0, took / SUMMARY_SHARE)
+    def _disk_full(self) -> None:
+        self.stop(disk.shortage() or "The disk of the database is full. Make room, then resume.")
 
     # -- keeping ---------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Renews the leases; ends the slice at once when the run was canceled, or the leases are lost."""
+        """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
         while True:
-            await asyncio.sleep(KEEP_EVERY_S)
-            status = await self._db(leases.renew, self.plan.run_id, self.shared.owner)
-            late = time.monotonic() - self.renewed > LOST_AFTER_S + KEEP_EVERY_S
-            self.renewed = time.monotonic()
-            if late or status in (RunStatus.CANCELED, RunStatus.COMPLETED, RunStatus.FAILED, ""):
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = time.monotonic()
+            if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
-            if status == RunStatus.PAUSED:
-                self.drain = True
-                self.wake.set()
+            if now - self.renewed >= RENEW_EVERY_S - LOOK_EVERY_S / 2:
+                await self._renew(now)
+            status, pumps = await self._db(leases.look, self.plan.run_id)
+            if not status:
+                return
+            self._obey(status)
+            self.share = max(1, -(-self.plan.concurrency // max(1, pumps)))
+            await self.showing.show_hold(self.gate.held() if self.gate else None)
+
+    async def _renew(self, now: float) -> None:
+        """Leases go on; a key, a limit or a price that someone changed counts from now on."""
+        await self._db(leases.renew, self.plan.run_id, self.shared.owner)
+        self.renewed = now
+        if short := disk.shortage():
+            self.stop(short)
+        try:
+            plan = await self._db(load_plan, self.plan.run_id)
+        except CannotRun as stop:
+            self.stop(str(stop))
+            return
+        same = plan.endpoint == self.plan.endpoint
+        self.plan = replace(plan, endpoint=self.plan.endpoint if same else plan.endpoint)
+        self.gate = self._gate()
+
+    def _obey(self, status: str) -> None:
+        if status == RunStatus.PAUSED:
+            self.stop()
+        elif status != RunStatus.RUNNING:
+            self.stop(within_s=AFTER_CANCEL_S)
 
     async def _settle(self) -> None:
         """Whatever ended the slice: records what is known, gives back what was never sent, frees the run."""
-        unsent: list[Claimed] = []
-        while not self.queue.empty():
-            work = self.queue.get_nowait()
-            if work is not None:
-                unsent.append(work.trial)
-        known = {outcome.trial.id for outcome in self.outcomes} | {trial.id for trial in unsent}
-        for trial in self.in_hand.values():
-            if trial.id not in known:
-                self.outcomes.append(
-                    Outcome(
-                        trial,
-                        "pending",
-                        "aborted",
-                        counts=False,
-                        attempt_error="Stopped while it was in flight.",
-                    )
-                )
-        while self.outcomes:
-            await self._record()
+        known = {outcome.trial.id for outcome in self.recorder.outcomes}
+        left = [trial for trial in self.in_hand.values() if trial.id not in known]
+        words = "Stopped while it was in flight."
+        self.recorder.outcomes += [
+            Outcome(trial, "pending", "aborted", counts=False, attempt_error=words)
+            for trial in left
+            if trial.id in self.begun
+        ]
+        await self.recorder.flush()
+        unsent = [trial for trial in left if trial.id not in self.begun]
         await self._db(leases.give_back, self.plan.run_id, unsent, self.plan.calls)
         if self.reason:
             await self._db(leases.pause, self.plan.run_id, self.reason)
-        if self.plan.calls:
-            await self._db(summary.summarise, self.plan.run_id)
+        await self.showing.show_hold(None)
 
     async def _db(self, function: Callable[..., T], *args: object) -> T:
         return await self.shared.database.run(function, *args)

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from runs.engine.clock import now_ms_sql
+from runs.engine.leases import lock_run
 from runs.engine.outcomes import Outcome
 from runs.engine.rowset import encode, rowset
 from runs.models import LogLine, Run, RunStatus, cell_size
@@ -33,8 +34,12 @@ TRIAL_COLUMNS = {
     "input_tokens": "int",
     "output_tokens": "int",
     "cost": "numeric",
+    "cached": "boolean",
+    "cache_key": "text",
+    "unsent": "int",
     "finished_at": "timestamptz",
 }
+NOT_COPIED = ("trial", "fence", "delay_ms", "unsent")
 ATTEMPT_COLUMNS = {
     "trial": "bigint",
     "number": "int",
@@ -42,6 +47,7 @@ ATTEMPT_COLUMNS = {
     "status_code": "int",
     "error": "text",
     "retry_after_ms": "int",
+    "wait_ms": "bigint",
     "latency_ms": "int",
     "input_tokens": "int",
     "output_tokens": "int",
@@ -80,23 +86,18 @@ def record(
     with transaction.atomic():
         if lock_run(run_id) == RunStatus.CANCELED:
             _reclaim(run_id, outcomes)
-        held = _update_trials(outcomes, now) if outcomes else set()
+        held = _update_trials(outcomes, calls, now) if outcomes else set()
         kept = [outcome for outcome in outcomes if outcome.trial.id in held]
-        if calls and outcomes:
-            _finish_attempts(outcomes, now)
+        sent = [outcome for outcome in outcomes if calls and outcome.sent]
+        if sent:
+            _finish_attempts(sent, now)
         _insert_scores(run_id, kept)
         state = _count(run_id, kept)
+        if sent and state.status:
+            _spend(state.workspace_id, sent, now)
         dropped = len(outcomes) - len(kept)
         _log(run_id, kept, dropped, lines, now)
-    return Recorded(len(kept), dropped, *state)
-
-
-def lock_run(run_id: int) -> str:
-    """Whoever writes a run's trials and its counters takes the run's row first, so that none deadlock.
-
-    Returns its status, empty when it is gone.
-    """
-    return Run.objects.select_for_update().filter(pk=run_id).values_list("status", flat=True).first() or ""
+    return Recorded(len(kept), dropped, *state[:5])
 
 
 def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
@@ -118,7 +119,7 @@ def _stamp(moment: datetime | None) -> str | None:
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if moment else None
 
 
-def _update_trials(outcomes: Sequence[Outcome], now: datetime) -> set[int]:
+def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> set[int]:
     rows = [
         {
             "trial": it.trial.id,
@@ -137,17 +138,19 @@ def _update_trials(outcomes: Sequence[Outcome], now: datetime) -> set[int]:
             "input_tokens": it.input_tokens,
             "output_tokens": it.output_tokens,
             "cost": it.cost,
+            "cached": it.cached,
+            "cache_key": it.cache_key if it.state == "done" else "",
+            "unsent": int(calls and not it.sent),
             "finished_at": _stamp(now if it.terminal else None),
         }
         for it in outcomes
     ]
-    copied = ", ".join(
-        f"{name} = v.{name}" for name in TRIAL_COLUMNS if name not in ("trial", "fence", "delay_ms")
-    )
+    copied = ", ".join(f"{name} = v.{name}" for name in TRIAL_COLUMNS if name not in NOT_COPIED)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE runs_trial SET owner = '', {copied},
+            UPDATE runs_trial SET owner = '', reserved_tokens = 0, reserved_cost = 0, {copied},
+                attempt_count = attempt_count - v.unsent,
                 not_before_ms = CASE WHEN v.delay_ms > 0 THEN {now_ms_sql()} + v.delay_ms ELSE 0 END
             FROM {rowset(TRIAL_COLUMNS)}
             WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'leased'
@@ -168,6 +171,7 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
             "status_code": it.status_code,
             "error": it.attempt_error,
             "retry_after_ms": it.retry_after_ms,
+            "wait_ms": it.delay_ms if it.state == "waiting" else None,
             "latency_ms": it.latency_ms,
             "input_tokens": it.input_tokens,
             "output_tokens": it.output_tokens,
@@ -218,24 +222,37 @@ def _insert_scores(run_id: int, kept: Iterable[Outcome]) -> None:
         )
 
 
-def _count(run_id: int, kept: Sequence[Outcome]) -> tuple[str, int, int, int, int]:
-    """Moves the run's counters, tallies and grid cells; returns how the run stands."""
+class Standing(NamedTuple):
+    """How a run stands; its status is empty when it is gone."""
+
+    status: str = ""
+    sequence: int = 0
+    done: int = 0
+    errored: int = 0
+    total: int = 0
+    workspace_id: int = 0
+
+
+def _count(run_id: int, kept: Sequence[Outcome]) -> Standing:
+    """Moves the run's counters, tallies and grid cells."""
     done = [it for it in kept if it.state == "done"]
     costs = [it.cost for it in kept if it.cost is not None]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE runs_run SET done = done + %s, errored = errored + %s, answered = answered + %s,
-                retried = retried + %s, input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,
+                retried = retried + %s, cached = cached + %s,
+                input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,
                 cost = CASE WHEN %s THEN COALESCE(cost, 0) + CAST(%s AS numeric) ELSE cost END,
                 sequence = sequence + 1
-            WHERE id = %s RETURNING status, sequence, done, errored, total
+            WHERE id = %s RETURNING status, sequence, done, errored, total, workspace_id
             """,
             [
                 len(done),
                 sum(it.state == "errored" for it in kept),
                 sum(it.answered for it in done),
-                sum(it.trial.attempt > 1 for it in done),
+                sum(it.attempts > 1 for it in done),
+                sum(it.cached for it in done),
                 sum(it.input_tokens or 0 for it in kept),
                 sum(it.output_tokens or 0 for it in kept),
                 bool(costs),
@@ -245,10 +262,32 @@ def _count(run_id: int, kept: Sequence[Outcome]) -> tuple[str, int, int, int, in
         )
         row = cursor.fetchone()
     if row is None:
-        return "", 0, 0, 0, 0
-    _count_cells(run_id, kept, row[4])
+        return Standing()
+    standing = Standing(*row)
+    _count_cells(run_id, kept, standing.total)
     _count_tallies(run_id, done)
-    return row[0], row[1], row[2], row[3], row[4]
+    return standing
+
+
+def _spend(workspace_id: int, sent: Sequence[Outcome], now: datetime) -> None:
+    """Adds to the workspace's month, also what came too late to count for the run: it was paid for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO runs_monthlyspend (workspace_id, month, cost, tokens, calls)
+            VALUES (%s, %s, CAST(%s AS numeric), %s, %s)
+            ON CONFLICT (workspace_id, month) DO UPDATE SET cost = runs_monthlyspend.cost + excluded.cost,
+                tokens = runs_monthlyspend.tokens + excluded.tokens,
+                calls = runs_monthlyspend.calls + excluded.calls
+            """,
+            [
+                workspace_id,
+                now.date().replace(day=1),
+                str(sum((it.cost for it in sent if it.cost is not None), Decimal(0))),
+                sum((it.input_tokens or 0) + (it.output_tokens or 0) for it in sent),
+                len(sent),
+            ],
+        )
 
 
 def _count_cells(run_id: int, kept: Sequence[Outcome], total: int) -> None:

@@ -7,8 +7,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from runs import live
-from runs.engine.leases import work_ended
-from runs.engine.recording import lock_run
+from runs.engine.leases import lock_run, work_ended
 from runs.models import (
     ACTIVE_STATUSES,
     FINISHED_STATUSES,

@@ -3,13 +3,21 @@
 from django.db import connection, transaction
 
 from runs import live
-from runs.engine.recording import lock_run
+from runs.engine.leases import lock_run
 from runs.models import ACTIVE_STATUSES, Evaluation, Run
 from runs.services.control import run_cancel
 from workspaces import audit
 from workspaces.access import Access
 
-CHILDREN = ("runs_score", "runs_attempt", "runs_trial", "runs_tally", "runs_gridcell", "runs_logline")
+CHILDREN = (
+    "runs_score",
+    "runs_attempt",
+    "runs_trial",
+    "runs_tally",
+    "runs_gridcell",
+    "runs_logline",
+    "runs_pumplease",
+)
 
 
 def run_delete(access: Access, run: Run) -> None:

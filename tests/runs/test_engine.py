@@ -10,7 +10,7 @@ from django.db import connection
 
 from datasets.models import DatasetVersion, Item
 from registry.models import Provider, RegisteredModel
-from runs.engine import leases, owners
+from runs.engine import journal, leases, owners, recovery
 from runs.engine.check import check_run
 from runs.engine.host import run_to_end
 from runs.engine.outcomes import Outcome
@@ -170,13 +170,45 @@ def test_pause_finishes_what_is_in_flight(launched: Launched, alpha_access: Acce
 def test_a_lost_lease_goes_back_and_its_late_write_is_dropped(launched: Launched, stub: StubEndpoint) -> None:
     run = launched(3)
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
-    claimed = leases.claim(run.pk, "dead worker", 2, True)
+    claimed = claimed_by(run, "dead worker", 2)
     assert [trial.seq for trial in claimed] == [1, 2]
     expire_leases()
-    assert leases.sweep() == [run.pk]
+    assert recovery.sweep() == [run.pk]
     assert Attempt.objects.filter(run=run, outcome="lost").count() == 2
     assert finished(run).done == 3
     assert set(run.trials.values_list("crashes", flat=True)) == {0, 1}
+
+
+def claimed_by(run: Run, owner: str, count: int) -> list[leases.Claimed]:
+    """Leased, with their calls on record, as before they go out."""
+    claimed = leases.claim(run.pk, owner, count, True)
+    leases.open_attempts(run.pk, claimed)
+    return claimed
+
+
+def test_what_a_dead_process_never_began_is_no_crash(launched: Launched) -> None:
+    run = launched(3)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    kept = journal.Journal("killed worker")
+    begun, *_ = claimed_by(run, "killed worker", 3)
+    kept.begin(begun.id, begun.fence)
+    expire_leases()
+    recovery.sweep()
+    kept.close()
+    rows = run.trials.order_by("seq").values_list("state", "crashes", "attempt_count")
+    assert list(rows) == [("pending", 1, 1), ("pending", 0, 0), ("pending", 0, 0)]
+    assert list(Attempt.objects.values_list("trial", "outcome")) == [(begun.id, "lost")]
+
+
+def test_suspects_of_a_crash_go_out_in_thinning_company(launched: Launched) -> None:
+    run = launched(30)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    run.trials.filter(seq__lte=20).update(crashes=1)
+    run.trials.filter(seq__lte=3).update(crashes=2)
+    first = leases.claim(run.pk, "worker", 10, True, suspects=4)
+    assert [trial.seq for trial in first] == list(range(21, 31))  # those above suspicion first
+    assert [trial.seq for trial in leases.claim(run.pk, "worker", 10, True, suspects=4)] == [1, 4, 5, 6, 7]
+    assert leases.claim(run.pk, "worker", 10, True, suspects=4) == []
 
 
 def expire_leases() -> None:
@@ -190,18 +222,18 @@ def test_leases_of_a_dead_process_end_at_once(launched: Launched) -> None:
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
     child = subprocess.Popen(["true"])
     child.wait()
-    leases.claim(run.pk, f"{owners.machine()}:{child.pid}:gone", 1, True)
-    leases.claim(run.pk, owners.new_owner(), 1, True)
-    leases.sweep()
+    claimed_by(run, f"{owners.machine()}:{child.pid}:gone", 1)
+    claimed_by(run, owners.new_owner(), 1)
+    recovery.sweep()
     assert list(run.trials.order_by("seq").values_list("state", "crashes")) == [("pending", 1), ("leased", 0)]
 
 
 def test_a_late_write_changes_nothing(launched: Launched) -> None:
     run = launched(2)
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
-    stale = leases.claim(run.pk, "slow worker", 1, True)[0]
+    stale = claimed_by(run, "slow worker", 1)[0]
     expire_leases()
-    leases.sweep()
+    recovery.sweep()
     state = record(run.pk, [Outcome(stale, "done", response="late")], True)
     assert (state.written, state.dropped) == (0, 1)
     assert run.trials.get(seq=1).response == "" and check_run(run.pk) == {}
@@ -212,9 +244,9 @@ def test_three_crashes_make_an_item_poison(launched: Launched) -> None:
     run = launched(1)
     for _ in range(3):
         Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
-        assert len(leases.claim(run.pk, "crasher", 1, True)) == 1
+        assert len(claimed_by(run, "crasher", 1)) == 1
         expire_leases()
-        leases.sweep()
+        recovery.sweep()
     run = finished(run)
     assert (run.status, run.errored) == (RunStatus.FAILED, 1)
     assert "died three times" in run.trials.get().error
@@ -223,7 +255,7 @@ def test_three_crashes_make_an_item_poison(launched: Launched) -> None:
 def test_what_was_claimed_but_not_sent_goes_back_untouched(launched: Launched) -> None:
     run = launched(4)
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
-    claimed = leases.claim(run.pk, "worker", 3, True)
+    claimed = claimed_by(run, "worker", 3)
     leases.give_back(run.pk, claimed, True)
     assert Attempt.objects.filter(run=run).count() == 0
     assert set(run.trials.values_list("state", "attempt_count")) == {("pending", 0)}

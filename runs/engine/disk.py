@@ -1,0 +1,26 @@
+"""Whether the disk has room for what a run writes: a run pauses before the database fails."""
+
+import shutil
+
+from django.conf import settings
+
+
+class DiskFull(Exception):
+    """The database could not write for want of space."""
+
+
+def shortage() -> str:
+    """Words for people while less is free than the operator wants to keep; else empty."""
+    free_mb = shutil.disk_usage(settings.DATA_DIR).free >> 20
+    if free_mb >= settings.ENGINE_MIN_FREE_MB:
+        return ""
+    return (
+        f"Only {free_mb:,} MB are free where the portal keeps its data, and {settings.ENGINE_MIN_FREE_MB:,} MB "
+        "are kept free. Make room, for example by deleting old runs and datasets, then resume."
+    )
+
+
+def is_full(error: Exception) -> bool:
+    """SQLite's and PostgreSQL's (SQLSTATE 53100) own words."""
+    text = str(error)
+    return "disk is full" in text or "No space left on device" in text

@@ -1,0 +1,83 @@
+"""The recorder of a slice: writes what came of its calls, every ~100 ms, in batches."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from runs.engine import recording, summary
+from runs.engine.database import DatabaseThread
+from runs.engine.disk import DiskFull
+from runs.engine.outcomes import Outcome
+from runs.engine.plan import Plan
+from runs.engine.progress import Progress
+from runs.engine.recording import Recorded
+from runs.engine.showing import Showing
+
+RECORD_EVERY_S = 0.1
+RECORD_MOST = 400
+SUMMARY_SHARE = 0.02  # of the time may go into latency figures
+FULL_EVERY_S, FULL_MOST_S = 2.0, 120.0
+
+
+class Recorder:
+    """Ends by itself when it is closed, so that a batch on its way is never written twice.
+
+    `recorded` is told of each batch with how the run stands then; `full` once when the disk is full,
+    while answers are kept in memory for two minutes.
+    """
+
+    def __init__(
+        self,
+        database: DatabaseThread,
+        plan: Plan,
+        showing: Showing,
+        recorded: Callable[[list[Outcome], Recorded], None],
+        full: Callable[[], None],
+    ):
+        self.database, self.plan, self.showing = database, plan, showing
+        self.recorded, self.full = recorded, full
+        self.outcomes: list[Outcome] = []
+        self.progress = Progress(plan.total)
+        self.closing = False
+        self._summary_due = 0.0
+
+    async def run(self) -> None:
+        while not self.closing:
+            await asyncio.sleep(RECORD_EVERY_S)
+            await self.flush()
+            await self.showing.show()
+            if time.monotonic() > self._summary_due:
+                await self._summarise()
+
+    async def flush(self) -> None:
+        while self.outcomes:
+            await self._record()
+
+    async def _record(self) -> None:
+        batch = self.outcomes[:RECORD_MOST]
+        lines = self.progress.lines(batch)
+        state = await self._write(batch, lines)
+        del self.outcomes[: len(batch)]
+        self.recorded(batch, state)
+        await self.showing.announce(state.sequence)
+
+    async def _write(self, batch: list[Outcome], lines: list[tuple[str, str]]) -> Recorded:
+        give_up = time.monotonic() + FULL_MOST_S
+        while True:
+            try:
+                return await self.database.run(
+                    recording.record, self.plan.run_id, batch, self.plan.calls, lines
+                )
+            except DiskFull:
+                if time.monotonic() > give_up:
+                    raise
+                self.full()
+                await asyncio.sleep(FULL_EVERY_S)
+
+    async def _summarise(self) -> None:
+        """Every two seconds, or more seldom when it takes longer than its share of the time."""
+        began = time.monotonic()
+        if self.plan.calls:
+            await self.database.run(summary.summarise, self.plan.run_id)
+        took = time.monotonic() - began
+        self._summary_due = time.monotonic() + max(2.0, took / SUMMARY_SHARE)
