@@ -24,6 +24,31 @@ SCORERS = PluginTable(
         ("regex", "judges.scorers.regex:Regex"),
         ("numeric", "judges.scorers.numeric:Numeric"),
         ("multiple_choice", "judges.scorers.multiple_choice:MultipleChoice"),
+        ("multiple_answers", "judges.scorers.multiple_answers:MultipleAnswers"),
+        ("contains", "judges.scorers.contains:Contains"),
+        ("starts_with", "judges.scorers.starts_with:StartsWith"),
+        ("set_match", "judges.scorers.set_match:SetMatch"),
+        ("list_equal", "judges.scorers.list_equal:ListEqual"),
+        ("token_f1", "judges.scorers.token_f1:TokenF1"),
+        ("bleu", "judges.scorers.translation:Bleu"),
+        ("chrf", "judges.scorers.translation:Chrf"),
+        ("rouge", "judges.scorers.rouge:Rouge"),
+        ("levenshtein", "judges.scorers.levenshtein:LevenshteinSimilarity"),
+        ("json_valid", "judges.scorers.json_valid:JsonValid"),
+        ("json_equal", "judges.scorers.json_equal:JsonEqual"),
+        ("json_schema", "judges.scorers.json_schema:JsonSchema"),
+        ("length", "judges.scorers.length:Length"),
+        ("refusal", "judges.scorers.refusal:Refusal"),
+        ("python", "judges.scorers.python_expression:PythonExpression"),
+    ),
+)
+# Not yet to be chosen: they need of the engine what it does not give them yet.
+AWAITING_ENGINE = PluginTable(
+    "scorer",
+    (
+        ("latency", "judges.scorers.latency:Latency"),  # Subject.latency_ms
+        ("cost", "judges.scorers.cost:Cost"),  # Subject.cost
+        ("semantic", "judges.scorers.semantic:Semantic"),  # an awaited call with `embed`
     ),
 )
 
@@ -37,6 +62,7 @@ def build_scorer(key: str, options: Mapping[str, Any] | None = None) -> Scorer[A
 
 
 __all__ = [
+    "AWAITING_ENGINE",
     "SCORERS",
     "BadOptions",
     "OptionField",

@@ -72,7 +72,7 @@ class MultipleChoice(Scorer[MultipleChoiceOptions]):
 
     def wanted(self, reference: str, choices: Sequence[str]) -> str:
         """The reference's letter: given as a choice's text, a letter, or an index."""
-        letters = _letters(choices)
+        letters = letters_of(choices)
         by_text = _by_text(reference, choices)
         if by_text:
             return by_text
@@ -87,7 +87,7 @@ class MultipleChoice(Scorer[MultipleChoiceOptions]):
 
     def chosen(self, response: str, choices: Sequence[str]) -> tuple[str, str]:
         """The letter that the response chooses and the rule that found it; empty if there is none."""
-        letters = _letters(choices)
+        letters = letters_of(choices)
         text = response.strip()
         if (alone := ALONE.fullmatch(text)) and alone.group(1).upper() in letters:
             return alone.group(1).upper(), "the whole response is its letter"
@@ -110,8 +110,8 @@ class MultipleChoice(Scorer[MultipleChoiceOptions]):
         named = set(PARENTHESISED.findall(text)) & set(letters)
         if len(named) == 1:
             return named.pop(), "the only letter in parentheses"
-        mentioned = _mentioned(text, choices) if self.options.read_text else []
-        return (mentioned[0], "the only choice whose text appears") if len(mentioned) == 1 else ("", "")
+        by_text = mentioned(text, choices) if self.options.read_text else []
+        return (by_text[0], "the only choice whose text appears") if len(by_text) == 1 else ("", "")
 
     def opening(self, piece: str, choices: Sequence[str], letters: str) -> str:
         """The choice that a marked answer opens with, by letter or by text."""
@@ -132,7 +132,7 @@ class MultipleChoice(Scorer[MultipleChoiceOptions]):
         return letter if letter and letter in letters else ""
 
 
-def _letters(choices: Sequence[str]) -> str:
+def letters_of(choices: Sequence[str]) -> str:
     return ascii_uppercase[: len(choices)] if choices else ascii_uppercase
 
 
@@ -146,7 +146,7 @@ def _by_text(text: str, choices: Sequence[str]) -> str:
     return ascii_uppercase[same[0]] if len(same) == 1 else ""
 
 
-def _mentioned(text: str, choices: Sequence[str]) -> list[str]:
+def mentioned(text: str, choices: Sequence[str]) -> list[str]:
     """Letters of the choices whose text appears; one inside a longer one that appears does not count."""
     plain = normalise(text)
     found: Mapping[str, str] = {

@@ -2,6 +2,7 @@
 
 import os
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,10 +10,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalportal.lib.plugins import UnknownPlugin
-from judges.scorers import SCORERS, BadOptions, Scorer, Subject, Verdict, build_scorer, option_fields
+from judges.options import read_options
+from judges.scorers import (
+    AWAITING_ENGINE,
+    SCORERS,
+    BadOptions,
+    Scorer,
+    Subject,
+    Verdict,
+    build_scorer,
+    option_fields,
+)
 from judges.scorers.bounded_regex import _child
 
-NEEDED: dict[str, dict[str, Any]] = {"regex": {"pattern": "([A-D0-9]+)"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "regex": {"pattern": "([A-D0-9]+)"},
+    "json_schema": {"schema": '{"type": "object"}'},
+    "python": {"expression": "len(response) > 3"},
+}
+ALL = {key: kind for key, kind in {**SCORERS.items(), **AWAITING_ENGINE.items()}.items() if key != "semantic"}
 TEXTS = st.text(st.characters(codec=None), max_size=200) | st.sampled_from(
     [
         "",
@@ -39,14 +55,15 @@ SUBJECTS = st.builds(
 
 
 def scorer(key: str, **options: Any) -> Scorer[Any]:
-    return build_scorer(key, {**NEEDED.get(key, {}), **options})
+    given = {**NEEDED.get(key, {}), **options}
+    return build_scorer(key, given) if key in SCORERS else ALL[key](read_options(ALL[key], given))
 
 
 def said(verdict: Verdict) -> tuple[bool | None, str]:
     return verdict.passed, verdict.answer
 
 
-@pytest.mark.parametrize("key", list(SCORERS))
+@pytest.mark.parametrize("key", list(ALL))
 class TestEveryScorer:
     @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(subject=SUBJECTS)
@@ -55,7 +72,10 @@ class TestEveryScorer:
         if verdict.unscored_reason:
             assert verdict.value is None and verdict.passed is None
         else:
-            assert verdict.value in (0.0, 1.0) and verdict.passed is bool(verdict.value)
+            built = scorer(key)
+            assert verdict.value is not None and 0 <= verdict.value <= built.best
+            if not hasattr(built.options, "pass_at"):
+                assert verdict.value in (0.0, 1.0) and verdict.passed is bool(verdict.value)
             assert verdict.explanation
         for text in (verdict.answer, verdict.explanation, verdict.unscored_reason):
             assert "\0" not in text
@@ -63,12 +83,15 @@ class TestEveryScorer:
         assert len(verdict.unscored_reason) <= 200
 
     def test_missing_reference_is_unscored(self, key: str) -> None:
-        verdict = scorer(key).score(Subject("18"))
-        assert verdict.value is None and verdict.unscored_reason == "the item has no reference"
+        verdict = scorer(key).score(Subject("18", latency_ms=5.0, cost=Decimal("0.001")))
+        if ALL[key].needs_reference:
+            assert verdict.value is None and verdict.unscored_reason == "the item has no reference"
+        else:
+            assert verdict.value is not None
 
     def test_empty_response_is_wrong(self, key: str) -> None:
-        for response in ("", " \n"):
-            verdict = scorer(key).score(Subject(response, ["18", "A"], ["x"]))
+        for response in ("", " \n") if ALL[key].reads_response else ():
+            verdict = scorer(key).score(Subject(response, ["18"], ["18"]))
             assert (verdict.value, verdict.passed, verdict.answer) == (0.0, False, "")
             assert "empty" in verdict.explanation
 
@@ -81,21 +104,20 @@ class TestEveryScorer:
             assert len(verdict.answer) <= 2_000
 
     def test_describes_itself(self, key: str) -> None:
-        kind = SCORERS[key]
+        kind = ALL[key]
         assert kind.key == key and kind.title and kind.description.endswith(".")
         for field in option_fields(kind):
-            assert field.help and field.type in (str, int, float, bool)
+            assert len(field.help) > 5 and field.type in (str, int, float, bool)
             assert not field.choices or field.default in field.choices
 
     def test_options_from_text_are_the_typed_ones(self, key: str) -> None:
-        fields = option_fields(SCORERS[key])
+        fields = option_fields(ALL[key])
         typed = {field.name: NEEDED.get(key, {}).get(field.name, field.default) for field in fields}
-        assert build_scorer(key, {name: str(value) for name, value in typed.items()}).options == (
-            build_scorer(key, typed).options
-        )
+        as_text = {name: str(value) for name, value in typed.items()}
+        assert scorer(key, **as_text).options == scorer(key, **typed).options
 
     def test_unknown_option_names_the_nearest(self, key: str) -> None:
-        name = option_fields(SCORERS[key])[0].name
+        name = option_fields(ALL[key])[0].name
         with pytest.raises(BadOptions) as caught:
             scorer(key, **{name + "x": 1})
         assert f"did you mean {name}" in caught.value.problems[name + "x"]
