@@ -1,0 +1,1 @@
+"""What results mean: statistics, comparison of runs, gates."""
