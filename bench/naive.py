@@ -1,0 +1,59 @@
+"""Measures the reference that needs no engine (bench.naive_tasks) on a bounded number of items."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bench import processes
+from bench.rows import Cell, Row
+from bench.stores import Stores
+from tests.services import ROOT, Process, environment, wait_until
+
+MOST_ITEMS = 500
+MOST_THREADS = 64  # each has a connection to PostgreSQL of its own
+
+
+@contextmanager
+def worker(stores: Stores, cell: Cell, most_items: int = 0) -> Iterator[Callable[[], Row]]:
+    """PostgreSQL and Redis, one worker with a thread per call in flight."""
+    items, threads = min(cell.items, MOST_ITEMS), min(cell.in_flight, MOST_THREADS)
+    prepared, runs = stores.copy("postgres", max(most_items, cell.items)), list[float]()
+    command = ("-m", "celery", "-A", "bench.naive_tasks", "worker", "--pool", "threads")
+    started = time.perf_counter()
+    process = Process(*command, "--concurrency", str(threads), "-l", "INFO", env=prepared.env, name="naive")
+
+    def done() -> bool:
+        [(count,)] = prepared.query("SELECT count(*) FROM runs_trial WHERE state = 'done'")
+        return bool(count >= items * len(runs))
+
+    def measure() -> Row:
+        stores.endpoint.reset(latency_ms=cell.latency_ms)
+        used, began = processes.cpu_s(process.process.pid), time.perf_counter()
+        runs.append(began)
+        sending = [sys.executable, "-m", "bench.naive_tasks", str(items)]
+        subprocess.run(sending, cwd=ROOT, env=environment(prepared.env), check=True)
+        wait_until(done, "the end of the naive run", 300)
+        took_s = time.perf_counter() - began
+        return Row(
+            case="naive",
+            database="postgres",
+            workers=1,
+            latency_ms=cell.latency_ms,
+            in_flight=cell.in_flight,
+            items=items,
+            items_per_second=items / (start_s + took_s),
+            window_items_per_second=stores.endpoint.stats()["requests_per_s"],
+            cpu_s_per_1000=(processes.cpu_s(process.process.pid) - used) / items * 1000,
+            rss_mb=processes.peak_mb(process.process.pid),
+            more={"threads": threads},
+        )
+
+    try:
+        process.wait_for("ready.", 60)
+        start_s = time.perf_counter() - started
+        yield measure
+    finally:
+        process.kill()
+        stores.drop(prepared)
