@@ -138,11 +138,11 @@ def _words(scopes: Sequence[Scope], amount: Amount) -> str:
             return ""
         in_money = ceiling.cost is not None and spent.cost + amount.cost > ceiling.cost
         said = (
-            f"${ceiling.cost:,.2f} is reached: ${spent.cost:,.4f} is spent and the next item may take "
-            f"${amount.cost:,.4f}."
+            f"${ceiling.cost:,.2f} is reached: ${spent.cost:,.4f} is spent "
+            f"and the next item may take ${amount.cost:,.4f}."
             if in_money
-            else f"{ceiling.tokens:,} tokens is reached: {spent.tokens:,} are used and the next item may take "
-            f"{amount.tokens:,}."
+            else f"{ceiling.tokens:,} tokens is reached: {spent.tokens:,} are used "
+            f"and the next item may take {amount.tokens:,}."
         )
         if where == "run":
             return f"The run's ceiling of {said} Raise the ceiling, then resume."

@@ -15,8 +15,8 @@ def shortage() -> str:
     if free_mb >= settings.ENGINE_MIN_FREE_MB:
         return ""
     return (
-        f"Only {free_mb:,} MB are free where the portal keeps its data, and {settings.ENGINE_MIN_FREE_MB:,} MB "
-        "are kept free. Make room, for example by deleting old runs and datasets, then resume."
+        f"Only {free_mb:,} MB are free where the portal keeps its data, and "
+        f"{settings.ENGINE_MIN_FREE_MB:,} MB are kept free. Make room, for example by deleting old runs and datasets, then resume."
     )
 
 

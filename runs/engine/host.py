@@ -114,8 +114,6 @@ class Host:
     def _ended(self, run_id: int) -> None:
         del self._slices[run_id]
         self._pumps.pop(run_id, None)
-        if not self._slices and self.shared and not self.stopping:
-            self.shared.journal.forget()
 
     async def _slice(self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:
         database = shared.database

@@ -18,6 +18,7 @@ from runs.engine.asking import cache_key, input_tokens, output_limit, question
 from runs.engine.budgets import Ceilings, ceilings_of
 from runs.engine.gates import Limits
 from runs.engine.leases import Claimed
+from runs.engine.rowset import among
 from runs.models import Run
 
 ASSUMED_ANSWER = 1_024  # tokens, where neither the parameters nor experience say
@@ -182,7 +183,7 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
     fields = ["pk", "prompt", "messages", "choices", "references", "external_id", "metadata"]
     if not plan.calls:
         fields.append("responses")
-    items = {row["pk"]: row for row in Item.objects.filter(pk__in=ids).values(*fields)}
+    items = {row["pk"]: row for row in Item.objects.filter(pk__in=among(ids)).values(*fields)}
     images = _images(ids) if plan.sees_images and plan.calls else {}
     return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
 

@@ -222,16 +222,12 @@ class Pump:
             )
 
     async def _attempt(self, work: Work) -> Outcome:
-        plan, gate = self.plan, self.gate
+        gate = self.gate
         if gate is None or not work.asks:
             await asyncio.sleep(0)  # scoring never waits, so let others have the loop
             self._begin(work.trial)
-            return await settled_outcome(plan, work)
-        async with contextlib.AsyncExitStack() as held:
-            await self._enter(gate, held, work)
-            self._begin(work.trial)
-            on_text = self.showing.begin(work, self.in_hand.get)
-            outcome = await attempt(plan, work, self.shared.client, on_text)
+            return await settled_outcome(self.plan, work)
+        outcome = await self._call(gate, work)
         used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0)
         gate.learned(outcome.attempt_outcome, outcome.retry_after_ms, used or None, work.tokens)
         return outcome
@@ -240,18 +236,29 @@ class Pump:
         self.begun.add(trial.id)
         self.shared.journal.begin(trial.id, trial.fence)
 
-    async def _enter(self, gate: Gate, held: contextlib.AsyncExitStack, work: Work) -> None:
-        """Waits for a place at the provider. Raises NotSent when the slice ends meanwhile."""
+    def _end(self, trial: Claimed) -> None:
+        if trial.id in self.begun:
+            self.begun.discard(trial.id)
+            self.shared.journal.end(trial.id)
+
+    async def _call(self, gate: Gate, work: Work) -> Outcome:
+        """Once the provider has a place for it. Raises NotSent when the slice ends before."""
         worker = cast("asyncio.Task[None]", asyncio.current_task())
         self.at_gate.add(worker)
         try:
-            await held.enter_async_context(gate.place(self.plan.run_id, work.tokens))
+            async with gate.place(self.plan.run_id, work.tokens):
+                self.at_gate.discard(worker)
+                if self._must_not_send():
+                    raise NotSent
+                self._begin(work.trial)
+                on_text = self.showing.begin(work, self.in_hand.get)
+                return await attempt(self.plan, work, self.shared.client, on_text)
         except asyncio.CancelledError:
-            raise NotSent from None
+            if worker in self.at_gate:
+                raise NotSent from None
+            raise
         finally:
             self.at_gate.discard(worker)
-        if self._must_not_send():
-            raise NotSent
 
     def _finished(self, outcome: Outcome) -> None:
         self.recorder.outcomes.append(outcome)
@@ -274,7 +281,7 @@ class Pump:
     def _recorded(self, batch: list[Outcome], state: Recorded) -> None:
         for outcome in batch:
             self.in_hand.pop(outcome.trial.id, None)
-            self.begun.discard(outcome.trial.id)
+            self._end(outcome.trial)
         self._obey(state.status)
         if self.on_record:
             self.on_record(state)

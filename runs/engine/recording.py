@@ -114,12 +114,13 @@ def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
         Run.objects.filter(pk=run_id).update(canceled=F("canceled") - cursor.rowcount)
 
 
-def _stamp(moment: datetime | None) -> str | None:
+def _stamp(moment: datetime) -> str:
     """Naive UTC text, as Django's SQLite stores it; PostgreSQL's session reads it as UTC."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if moment else None
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> set[int]:
+    stamp = _stamp(now)
     rows = [
         {
             "trial": it.trial.id,
@@ -141,7 +142,7 @@ def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> s
             "cached": it.cached,
             "cache_key": it.cache_key if it.state == "done" else "",
             "unsent": int(calls and not it.sent),
-            "finished_at": _stamp(now if it.terminal else None),
+            "finished_at": stamp if it.terminal else None,
         }
         for it in outcomes
     ]
@@ -163,6 +164,7 @@ def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> s
 
 def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Also of trials that lost their lease: the call was made, so what came of it is on record."""
+    stamp = _stamp(now)
     rows = [
         {
             "trial": it.trial.id,
@@ -175,7 +177,7 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
             "latency_ms": it.latency_ms,
             "input_tokens": it.input_tokens,
             "output_tokens": it.output_tokens,
-            "finished_at": _stamp(now),
+            "finished_at": stamp,
         }
         for it in outcomes
     ]

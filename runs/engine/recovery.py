@@ -64,6 +64,10 @@ def release_dead() -> None:
         for model in (PumpLease, ProviderDemand):
             model.objects.filter(owner__in=dead).delete()
         leased.filter(owner__in=dead).update(lease_until_ms=0)
+    gone = set(dead) - {*leased.filter(owner__in=dead).values_list("owner", flat=True)}
+    Worker.objects.filter(owner__in=gone).delete()
+    for owner in gone:
+        journal.remove(owner)
 
 
 def _recover(run_id: int, now: int) -> None:

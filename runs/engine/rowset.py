@@ -1,10 +1,11 @@
 """A batch of rows as one JSON parameter that SQL can read as a table, alike on SQLite and PostgreSQL."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models.expressions import RawSQL
 
 
 def rowset(columns: Mapping[str, str]) -> str:
@@ -26,3 +27,10 @@ def storable(value: Any) -> Any:
     if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def among(ids: Iterable[int]) -> RawSQL:
+    """For `pk__in`: one parameter however many ids, where Django would make one of each."""
+    if connection.vendor == "postgresql":
+        return RawSQL("SELECT unnest(%s::bigint[])", [list(ids)])
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(ids))])
