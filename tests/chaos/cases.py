@@ -1,0 +1,47 @@
+"""Every case by its name, and on which databases it makes sense."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.chaos import command_cases, provider_cases, server_cases, worker_cases
+from tests.chaos.lab import Lab, Line
+
+BOTH, SCALED = ("sqlite", "postgresql"), ("postgresql",)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`left_out` says why it is not tried on SQLite."""
+
+    name: str
+    play: Callable[[Lab], Line | list[Line]]
+    databases: tuple[str, ...] = BOTH
+    left_out: str = ""
+
+    def lines(self, lab: Lab) -> list[Line]:
+        found = self.play(lab)
+        return found if isinstance(found, list) else [found]
+
+
+NO_SERVERS = "one process without servers"
+CASES = (
+    Case("kill", worker_cases.killed),
+    Case("sigterm", worker_cases.terminated),
+    Case("sigstop", worker_cases.stopped),
+    Case("web", worker_cases.web_restarted),
+    Case("poison", worker_cases.poisoned),
+    Case("redis-restart", server_cases.redis_restarted, SCALED, NO_SERVERS),
+    Case("redis-flush", server_cases.redis_flushed, SCALED, NO_SERVERS),
+    Case("redis-absent", server_cases.redis_absent, SCALED, NO_SERVERS),
+    Case("postgres-restart", server_cases.postgres_restarted, SCALED, NO_SERVERS),
+    Case("messages", command_cases.messaged_twice),
+    Case("cancel", command_cases.canceled),
+    Case("delete", command_cases.deleted),
+    Case("launches", command_cases.launched_at_once),
+    Case("providers", provider_cases.providers_failing),
+    Case("skew", worker_cases.skewed, SCALED, "SQLite's clock is the process's own"),
+)
+
+
+def cases_on(database: str) -> list[Case]:
+    return [case for case in CASES if database in case.databases]

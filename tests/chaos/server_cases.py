@@ -1,0 +1,58 @@
+"""What can happen to the servers that a scaled portal stands on."""
+
+import time
+
+from tests.chaos.lab import Lab, Line
+from tests.chaos.sites import Scaled
+
+
+def redis_restarted(lab: Lab) -> Line:
+    """Every message and subscription is gone."""
+
+    def restart() -> None:
+        site(lab).redis.stop()
+        site(lab).redis.start()
+
+    return broken(lab, "Redis restart", restart)
+
+
+def redis_flushed(lab: Lab) -> Line:
+    return broken(lab, "Redis FLUSHALL", lambda: site(lab).redis.flush())
+
+
+def postgres_restarted(lab: Lab) -> Line:
+    return broken(lab, "PostgreSQL immediate restart", lambda: site(lab).postgres.restart_at_once())
+
+
+def redis_absent(lab: Lab) -> Line:
+    """The run goes on without it, to its end."""
+    items, absent_s = lab.size(500, 10_000), lab.size(8, 60)
+    lab.script(latency_ms=250 if lab.full else 150)
+    job = lab.launch("redis absent", items, 16)
+    job.wait_finished(items / 50)
+    job.under(site(lab).redis.stop)
+    before = job.counts()[0]
+    time.sleep(absent_s)
+    during = job.counts()[0] - before
+    site(lab).redis.start()
+    job.wait_end()
+    line = job.line(f"Redis absent for {absent_s} s")
+    line.must(during > 0, "nothing was recorded meanwhile")
+    return line
+
+
+def broken(lab: Lab, case: str, fault: object) -> Line:
+    """Twice in one run."""
+    items = lab.size(500, 5000)
+    lab.script(latency_ms=150)
+    job = lab.launch(case, items, 32)
+    for share in (0.2, 0.5):
+        job.wait_finished(items * share)
+        job.under(fault)  # type: ignore[arg-type]
+    job.wait_end()
+    return job.line(case)
+
+
+def site(lab: Lab) -> Scaled:
+    assert isinstance(lab.site, Scaled)
+    return lab.site
