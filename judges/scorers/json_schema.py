@@ -113,7 +113,9 @@ def schema_problem(text: str) -> str:
         return f"is longer than {MAX_SCHEMA:,} characters"
     try:
         schema = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return "is nested too deeply"
+    except ValueError as error:
         return f"is not JSON: {error}"
     if not isinstance(schema, dict | bool):
         return "must be an object"
