@@ -8,12 +8,12 @@ from math import inf
 OPENS_AFTER = 8  # failures in a row
 OPEN_FIRST_S, OPEN_MOST_S = 5.0, 60.0
 FAILING = {"server_error": "server error", "timeout": "no answer in time", "connection": "no connection"}
-NO_WORD_OF_IT = frozenset({"blocked", "certificate", "not_sent"})  # neither an answer nor its failure
+NO_WORD_OF_IT = frozenset({"blocked", "certificate", "not_sent", "template"})  # neither answer nor failure
 
 
 def open_s(failures: int) -> float:
     """How long the circuit stays open: 5 s, doubling with each failed probe to 60 s, less some jitter."""
-    longest = min(OPEN_MOST_S, OPEN_FIRST_S * 2 ** min(10, max(0, failures - OPENS_AFTER)))
+    longest = min(OPEN_MOST_S, OPEN_FIRST_S * 2.0 ** min(10, max(0, failures - OPENS_AFTER)))
     return longest * random.uniform(0.8, 1.0)  # noqa: S311 (jitter)
 
 
