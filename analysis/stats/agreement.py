@@ -156,17 +156,13 @@ def _drawn_alphas(
 
 def _alphas(units: Floats, values: Floats, level: Level, weights: Floats) -> Floats:
     """(r,) from (items, values) counts of ratings and (r, items) weights of the items; NaN without spread."""
+    if level == "ordinal" and len(weights) > 1:  # its distances depend on the ratings drawn
+        return np.concatenate([_alphas(units, values, level, weight[None]) for weight in weights])
     totals = weights @ units
-    found = np.full(len(weights), np.nan)
-    apart = distance = np.zeros(0)
-    for at, (weight, total) in enumerate(zip(weights, totals, strict=True)):
-        if level == "ordinal" or not at:
-            distance = _distance(values, total, level)
-            apart = ((units @ distance) * units).sum(axis=1) / (units.sum(axis=1) - 1)
-        expected = float(total @ distance @ total) / max(float(total.sum()) - 1, 1.0)
-        if expected > 0:
-            found[at] = 1 - float(weight @ apart) / expected
-    return found
+    distance = _distance(values, totals[0], level)
+    apart = weights @ (((units @ distance) * units).sum(axis=1) / (units.sum(axis=1) - 1))
+    expected = ((totals @ distance) * totals).sum(axis=1) / np.maximum(totals.sum(axis=1) - 1, 1)
+    return np.where(expected > 0, 1 - apart / np.where(expected > 0, expected, 1), np.nan)
 
 
 def _distance(values: Floats, totals: Floats, level: Level) -> Floats:

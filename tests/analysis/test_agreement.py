@@ -149,13 +149,13 @@ def test_alpha_is_its_definition(items: list[list[int]]) -> None:
 
 
 def test_alpha_covers() -> None:
+    """Three raters who each turn one verdict in ten: two agree on 82 %, by chance on half."""
     chance, held = np.random.default_rng(13), []
-    for seed in range(500):
-        quality = chance.normal(size=200)
-        table = np.round(quality + 0.5 * chance.normal(size=(3, 200)), 1)
-        found = krippendorff_alpha(table, "interval", resamples=400, seed=seed)
-        held.append(found.low is not None and found.high is not None and found.low <= 0.8 <= found.high)
-    assert 0.92 <= np.mean(held) <= 0.98  # Monte Carlo error of 500 simulations
+    for seed in range(400):
+        verdicts = (chance.random(200) < 0.5) ^ (chance.random((3, 200)) < 0.1)
+        found = krippendorff_alpha(verdicts, "nominal", resamples=500, seed=seed)
+        held.append(found.low is not None and found.high is not None and found.low <= 0.64 <= found.high)
+    assert 0.92 <= np.mean(held) <= 0.98  # Monte Carlo error of 400 simulations
 
 
 def test_without_data_or_spread() -> None:

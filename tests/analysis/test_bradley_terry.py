@@ -75,10 +75,10 @@ def test_order_and_side_do_not_matter() -> None:
 
 def test_intervals_cover() -> None:
     held = []
-    for seed in range(150):
-        found = bradley_terry(*drawn(200, seed), resamples=100, seed=seed).interval["x"]
+    for seed in range(80):
+        found = bradley_terry(*drawn(200, seed), resamples=60, seed=seed).interval["x"]
         held.append(found.low is not None and found.high is not None and found.low <= 0.6 <= found.high)
-    assert 0.89 <= np.mean(held) <= 0.99  # Monte Carlo error of 150 simulations
+    assert 0.87 <= np.mean(held) <= 1.0  # Monte Carlo error of 80 simulations
 
 
 def test_clusters_widen() -> None:
