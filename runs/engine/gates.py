@@ -50,7 +50,7 @@ class Gate:
     def __init__(self, limits: Limits):
         self.limits = limits
         self.ceiling = limits.concurrency  # this process's share of the places
-        self.limit = float(limits.concurrency)  # of those, as many as the provider bears now
+        self.part = 1.0  # of those, what the provider bears now
         self.width = limits.concurrency
         self.rate_share = 1.0
         self.in_flight = self.queued = self.peak = self.wanted = 0
@@ -198,8 +198,8 @@ class Gate:
             if self.circuit.failures:
                 self._answered()
         if kind == "ok":
-            if self.limit < self.ceiling:
-                self._set_limit(self.limit + 1 / max(1.0, self.limit))
+            if self.part < 1:
+                self._bears(self.part + 1 / (self.limit * max(1, self.ceiling)))
             return
         if kind == "rate_limited":
             self._halve()
@@ -241,15 +241,23 @@ class Gate:
         now = time.monotonic()
         if now - self._halved_at > 1.0:
             self._halved_at = now
-            self._set_limit(self.limit / 2)
+            self._bears(self.part / 2)
 
     def _close(self, until: float) -> None:
         self._closed_until = max(self._closed_until, until)
         self._plain = False
 
-    def _set_limit(self, limit: float) -> None:
-        self.limit = max(1.0, min(limit, float(self.ceiling)))
-        self.width = min(int(self.limit), self.ceiling)
+    @property
+    def limit(self) -> float:
+        """Calls in flight at most; grows by one for each full round of good answers."""
+        return max(1.0, self.ceiling * self.part)
+
+    def _bears(self, part: float) -> None:
+        self.part = min(1.0, max(part, 1 / max(1, self.ceiling)))
+        self._set_width()
+
+    def _set_width(self) -> None:
+        self.width = min(int(self.limit + 1e-9), self.ceiling)
         self._admit_soon()
 
     def held(self) -> Hold | None:
@@ -275,7 +283,7 @@ class Gate:
         if limits.concurrency != self.limits.concurrency:
             alone = self.ceiling >= self.limits.concurrency
             self.ceiling = limits.concurrency if alone else min(self.ceiling, limits.concurrency)
-            self._set_limit(float(self.ceiling))
+            self._bears(1.0)
         self.limits = limits
         self._set_paces()
 
@@ -310,7 +318,7 @@ class Gate:
             provider_id=provider_id,
             concurrency=self.limits.concurrency,
             wanted=self.wanted,
-            limit=inf if self.limit >= self.ceiling else self.limit,
+            limit=inf if self.part >= 1 else self.limit,
             width=self.width,
             in_flight=self.in_flight,
             queued=self.queued,
@@ -322,10 +330,10 @@ class Gate:
     def obey(self, orders: Orders) -> None:
         """What a sync says."""
         newcomer, self.ordered, self.listed = not self.ordered, True, self.wanted > 0
-        full, old = self.limit >= self.ceiling, self.ceiling
         self.ceiling = orders.places
-        scaled = float(self.ceiling) if full or not old else self.limit * self.ceiling / old
-        self._set_limit(min(scaled, self.ceiling * orders.throttle) if newcomer else scaled)
+        if newcomer:
+            self.part = min(self.part, orders.throttle)
+        self._set_width()
         if orders.rate_share != self.rate_share:
             self.rate_share = orders.rate_share
             self._set_paces(fresh=newcomer)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
@@ -76,7 +75,7 @@ class Process:
 async def process(provider: Callable[..., Provider]) -> AsyncIterator[Callable[..., Process]]:
     """Makes processes that use one provider: `process("a")`."""
     made: list[Process] = []
-    shared = await sync_to_async(provider)()
+    shared = await seen(provider)
 
     def make(owner: str) -> Process:
         made.append(Process(owner, shared.pk))
@@ -87,12 +86,21 @@ async def process(provider: Callable[..., Provider]) -> AsyncIterator[Callable[.
         await each.end()
 
 
-async def rows(model: Any, **known: Any) -> list[Any]:
-    return await sync_to_async(lambda: list(model.objects.filter(**known).order_by("pk")))()
+async def seen(look: Callable[[], Any]) -> Any:
+    """By a connection that does not outlive it."""
+    database = DatabaseThread()
+    try:
+        return await database.run(look)
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+async def rows(model: Any) -> list[Any]:
+    return list(await seen(lambda: list(model.objects.order_by("pk"))))
 
 
 async def change(model: Any, **values: Any) -> None:
-    await sync_to_async(lambda: model.objects.update(**values))()
+    await seen(lambda: model.objects.update(**values))
 
 
 # Shares
@@ -215,7 +223,7 @@ async def test_shares_of_the_dead_lapse(process: Callable[..., Process]) -> None
     await b.sync()
     await a.sync()
     assert mine.ceiling == 1
-    await change(ProviderDemand, until_ms=await sync_to_async(now_ms)() - 1)
+    await change(ProviderDemand, until_ms=await seen(now_ms) - 1)
     await a.ask(mine, 12)
     await a.sync()
     assert mine.ceiling == 12
@@ -397,7 +405,7 @@ async def test_a_probe_of_the_dead_goes_to_another(process: Callable[..., Proces
     a = process("a")
     gate = a.gate()
     await a.sync()
-    past = await sync_to_async(now_ms)() - 1
+    past = await seen(now_ms) - 1
     await change(ProviderHold, open_until_ms=past, failures=9, probe_owner="dead", reason="9 failed")
     await a.sync()
     await a.ask(gate, 3)
