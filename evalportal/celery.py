@@ -6,12 +6,16 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel as RedisChannel
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 
 app = Celery("evalportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# The database is the truth, so nothing is lost with a message; and when Redis goes away, putting back
+# what was not acknowledged ends the worker for good (kombu 5.7: 'NoneType' has no attribute 'hostname').
+RedisChannel.do_restore = False
 
 SWEEP_EVERY_S = 5.0
 logger = logging.getLogger(__name__)

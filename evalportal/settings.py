@@ -142,6 +142,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_DB_REUSE_MAX = 1000  # else Celery's Django fixup reconnects around every task
 ENGINE_SLICE_S = env.integer("EVALPORTAL_ENGINE_SLICE_S", 30)
+ENGINE_LEASE_S = env.integer("EVALPORTAL_ENGINE_LEASE_S", 20)  # renewed at a quarter, given up at three
 ENGINE_PUMPS_PER_RUN = env.integer("EVALPORTAL_ENGINE_PUMPS_PER_RUN", 8)  # processes that may share one run
 ENGINE_SLOTS = env.integer("EVALPORTAL_ENGINE_SLOTS", 32)  # runs at once in one process
 ENGINE_MIN_FREE_MB = env.integer("EVALPORTAL_ENGINE_MIN_FREE_MB", 200)  # runs pause below it

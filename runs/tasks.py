@@ -6,24 +6,30 @@ from typing import Any
 from celery import shared_task, signals
 from django.conf import settings
 
-from runs.engine import recovery
+from runs.engine import leases, recovery
 from runs.engine.host import end_soon, host
 
 WAKE_WITHIN_S = 10.0  # after that a later sweep has sent the message anew
 
 
 @shared_task(name="runs.tasks.pump")  # type: ignore[untyped-decorator]
-def pump(run_id: int) -> None:
-    """One slice of a run; goes on in another while work is left, so that other runs get their turn."""
+def pump(run_id: int, joins: bool = False) -> None:
+    """One slice of a run; goes on in another while work is left, so that other runs get their turn.
+
+    The first process at a large run calls others that are free to join it.
+    """
+    if not joins:
+        for _ in range(leases.pumps_missing(run_id) - 1):
+            pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)
     if host().pump(run_id, settings.ENGINE_SLICE_S, adopts=True):
-        pump.apply_async((run_id,), countdown=0.2)
+        pump.apply_async((run_id, joins), countdown=0.2)
 
 
 @shared_task(name="runs.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Puts right what a lost worker or message left behind."""
     for run_id in recovery.sweep():
-        pump.apply_async((run_id,), expires=WAKE_WITHIN_S)
+        pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]

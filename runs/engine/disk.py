@@ -16,7 +16,8 @@ def shortage() -> str:
         return ""
     return (
         f"Only {free_mb:,} MB are free where the portal keeps its data, and "
-        f"{settings.ENGINE_MIN_FREE_MB:,} MB are kept free. Make room, for example by deleting old runs and datasets, then resume."
+        f"{settings.ENGINE_MIN_FREE_MB:,} MB are kept free. "
+        "Make room, for example by deleting old runs and datasets, then resume."
     )
 
 

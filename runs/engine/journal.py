@@ -31,8 +31,10 @@ class Journal:
         self._free: list[int] = []
 
     def begin(self, trial_id: int, fence: int) -> None:
-        """From now on the trial's call may have gone out. Raises ValueError with more than 131,072 at once."""
-        slot = self._free.pop() if self._free else len(self._slots)
+        """From now on the trial's call may have gone out. Raises ValueError beyond 131,072 at once."""
+        slot = self._slots.get(trial_id)
+        if slot is None:
+            slot = self._free.pop() if self._free else len(self._slots)
         if slot >= SLOTS:
             raise ValueError("too many items in flight in one process")
         self._slots[trial_id] = slot

@@ -31,7 +31,7 @@ from runs.engine.clock import now_ms, now_ms_sql, now_sql
 from runs.engine.rowset import encode, rowset
 from runs.models import LIVE_STATES, LogLine, PumpLease, Run, RunStatus, Trial, TrialState
 
-LEASE_MS = 20_000
+LEASE_MS = settings.ENGINE_LEASE_S * 1000
 TRIALS_PER_PUMP = 500  # a run gets one process more for each
 
 
@@ -80,6 +80,13 @@ def without_pump(now: int) -> QuerySet[Run]:
     """Runs that have work and nobody at it."""
     at_work = PumpLease.objects.filter(run=OuterRef("pk"), until_ms__gte=now)
     return Run.objects.filter(~Exists(at_work), status__in=(RunStatus.PENDING, RunStatus.RUNNING))
+
+
+def pumps_missing(run_id: int) -> int:
+    """How many processes more the run could keep busy."""
+    run = Run.objects.filter(pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).first()
+    at_work = PumpLease.objects.filter(run_id=run_id, until_ms__gte=now_ms()).count()
+    return pumps_wanted(run) - at_work if run else 0
 
 
 def orphans() -> list[int]:

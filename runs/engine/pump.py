@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
+from django.conf import settings
+
 from registry.client import Client
 from runs.engine import claiming, disk, leases
 from runs.engine.attempts import attempt, settled_outcome
@@ -28,8 +30,8 @@ from runs.engine.showing import Showing
 from runs.models import RunStatus
 
 LOOK_EVERY_S = 1.0
-RENEW_EVERY_S = 5.0
-LOST_AFTER_S = 15.0
+RENEW_EVERY_S = settings.ENGINE_LEASE_S / 4
+LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_MOST = 1_000
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
@@ -117,7 +119,7 @@ class Pump:
     async def _feed(self) -> None:
         """Leases ahead of the work, then lets the window run empty."""
         slice_ends = self.started + self.slice_s
-        while not self.drain:
+        while not self._must_not_send():
             if time.monotonic() > slice_ends:
                 if await self._db(leases.others_want_a_pump, self.plan.run_id):
                     break

@@ -87,7 +87,7 @@ def record(
         if lock_run(run_id) == RunStatus.CANCELED:
             _reclaim(run_id, outcomes)
         held = _update_trials(outcomes, calls, now) if outcomes else set()
-        kept = [outcome for outcome in outcomes if outcome.trial.id in held]
+        kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
         if sent:
             _finish_attempts(sent, now)
@@ -119,7 +119,7 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> set[int]:
+def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> set[tuple[int, int]]:
     stamp = _stamp(now)
     rows = [
         {
@@ -155,11 +155,11 @@ def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> s
                 not_before_ms = CASE WHEN v.delay_ms > 0 THEN {now_ms_sql()} + v.delay_ms ELSE 0 END
             FROM {rowset(TRIAL_COLUMNS)}
             WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'leased'
-            RETURNING id
+            RETURNING id, runs_trial.fence
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
-        return {row[0] for row in cursor.fetchall()}
+        return {(row[0], row[1]) for row in cursor.fetchall()}
 
 
 def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:

@@ -1,0 +1,237 @@
+"""Ceilings that hold over processes, answers from earlier calls, runs that share and adopt."""
+
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from registry.client import Client
+from registry.models import RegisteredModel
+from runs.engine import leases
+from runs.engine.check import check_run
+from runs.engine.host import Host, host, run_to_end
+from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
+from tests.services import wait_until
+from tests.stub_endpoint import StubEndpoint
+from workspaces.models import Workspace
+
+pytestmark = pytest.mark.usefixtures("engine")
+Launched = Callable[..., Run]
+Models = Callable[..., RegisteredModel]
+
+
+def changed(run: Run, **fields: Any) -> Run:
+    Run.objects.filter(pk=run.pk).update(**fields)
+    return Run.objects.get(pk=run.pk)
+
+
+def ended(run: Run) -> Run:
+    run_to_end(run.pk)
+    assert check_run(run.pk) == {}
+    return Run.objects.get(pk=run.pk)
+
+
+def used(run: Run) -> int:
+    return run.input_tokens + run.output_tokens
+
+
+# -- ceilings ----------------------------------------------------------------------------------------
+
+
+def test_a_token_ceiling_pauses_before_it_is_passed(launched: Launched, stub: StubEndpoint) -> None:
+    run = changed(launched(200, concurrency=50, params={"max_tokens": 60}), token_ceiling=3_000)
+    run = ended(run)
+    assert run.status == RunStatus.PAUSED and 0 < used(run) <= 3_000
+    assert 0 < run.done < 200 and stub.stats.total == run.done
+    assert "ceiling of 3,000 tokens is reached" in run.status_reason
+    assert set(run.trials.values_list("state", flat=True)) == {"done", "pending"}
+    assert not run.trials.exclude(reserved_tokens=0).exists()
+    changed(run, token_ceiling=None, status=RunStatus.PENDING)
+    assert ended(run).status == RunStatus.COMPLETED
+
+
+def test_a_cost_ceiling_pauses_before_it_is_passed(launched: Launched, model: Models) -> None:
+    target = model(input_price=Decimal("10"), output_price=Decimal("30"))
+    run = launched(100, target=target, concurrency=20, params={"max_tokens": 100})
+    run = ended(changed(run, cost_ceiling=Decimal("0.02")))
+    assert run.status == RunStatus.PAUSED and run.cost is not None
+    assert Decimal(0) < run.cost <= Decimal("0.02")
+    assert "ceiling of $0.02 is reached" in run.status_reason
+
+
+def test_a_months_ceiling_counts_all_runs_of_the_workspace(launched: Launched, alpha: Workspace) -> None:
+    first = ended(launched(10))
+    spend = MonthlySpend.objects.get(workspace=alpha)
+    assert (spend.month, spend.calls) == (timezone.now().date().replace(day=1), 10)
+    assert spend.tokens == used(first)
+    Workspace.objects.filter(pk=alpha.pk).update(monthly_token_ceiling=spend.tokens + 400)
+    second = ended(launched(50, params={"max_tokens": 60}))
+    assert second.status == RunStatus.PAUSED and 0 < second.done < 50
+    assert "workspace's ceiling" in second.status_reason
+    assert used(first) + used(second) <= spend.tokens + 400
+
+
+def test_what_is_held_back_counts_until_it_is_known(launched: Launched) -> None:
+    """Another process's calls in flight count with what they may take at most."""
+    run = changed(launched(10), token_ceiling=1_000, status=RunStatus.RUNNING)
+    leases.claim(run.pk, "another process", 3, True)
+    run.trials.filter(state=TrialState.LEASED).update(reserved_tokens=333)
+    stop_soon = threading.Timer(2.5, lambda: run.trials.filter(state="leased").update(reserved_tokens=0))
+    Run.objects.filter(pk=run.pk).update(config={**run.config, "params": {"max_tokens": 50}})
+    assert _slice(run.pk, 1.5) == 0
+    stop_soon.cancel()
+    Trial.objects.filter(run=run, state=TrialState.LEASED).update(reserved_tokens=0)
+    assert _slice(run.pk, 1.5) > 0
+
+
+def _slice(run_id: int, seconds: float) -> int:
+    """Done after so many seconds of a slice that is then stopped."""
+    thread = threading.Thread(target=lambda: (host().pump(run_id, 30), connection.close()))
+    thread.start()
+    time.sleep(seconds)
+    Run.objects.filter(pk=run_id).update(status=RunStatus.PAUSED)
+    thread.join(10)
+    Run.objects.filter(pk=run_id).update(status=RunStatus.PENDING)
+    return Run.objects.get(pk=run_id).done
+
+
+# -- answers from earlier calls -------------------------------------------------------------------------
+
+
+def cached(run: Run, **params: Any) -> Run:
+    return changed(run, config={**run.config, "cache": True, "params": params})
+
+
+def test_identical_calls_are_answered_from_the_store(launched: Launched, stub: StubEndpoint) -> None:
+    first = ended(cached(launched(20)))
+    assert (first.cached, stub.stats.total) == (0, 20)
+    version, target = first.dataset_version, first.model
+    again = ended(cached(launched(version=version, target=target)))
+    assert (again.done, again.cached, stub.stats.total) == (20, 20, 20)
+    assert again.attempts.count() == 0 and not again.summary
+    for trial in again.trials.all():
+        assert (trial.cached, trial.latency_ms, trial.attempt_count) == (True, None, 0)
+        assert trial.response == first.trials.get(seq=trial.seq).response
+        assert trial.passed == first.trials.get(seq=trial.seq).passed
+    assert used(again) == 0
+
+
+@pytest.mark.parametrize("what", ["not asked for", "params", "epochs", "workspace"])
+def test_anything_else_is_asked(what: str, launched: Launched, stub: StubEndpoint, beta: Workspace) -> None:
+    first = ended(cached(launched(5)))
+    run = launched(version=first.dataset_version, target=first.model, epochs=2 if what == "epochs" else 1)
+    if what != "not asked for":
+        run = cached(run, **({"temperature": 1} if what == "params" else {}))
+    if what == "workspace":
+        Trial.objects.filter(run=first).update(cache_key="another workspace's")
+    run = ended(run)
+    assert run.cached == (5 if what == "epochs" else 0)  # the second epoch is asked, never the first's answer
+    assert stub.stats.total == 10
+
+
+# -- several processes ----------------------------------------------------------------------------------
+
+
+def test_two_processes_share_a_run_and_its_calls_in_flight(launched: Launched, stub: StubEndpoint) -> None:
+    stub.reset(latency_ms=40)
+    run = launched(1_200, concurrency=24)
+    other = Host()
+    threads = [threading.Thread(target=_to_end, args=(each, run.pk)) for each in (host(), other)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: PumpLease.objects.filter(run=run).count() == 2, "two pumps")
+    for thread in threads:
+        thread.join(60)
+    other.stop()
+    run = Run.objects.get(pk=run.pk)
+    assert (run.status, run.done) == (RunStatus.COMPLETED, 1_200) and check_run(run.pk) == {}
+    assert stub.stats.total == 1_200 == run.attempts.count()
+    assert (
+        stub.stats.max_in_flight <= 36
+    )  # 24 and, for the second in which the first process learns of it, 12
+    assert not PumpLease.objects.exists()
+
+
+def _to_end(process: Host, run_id: int) -> None:
+    while Run.objects.filter(pk=run_id, status__in=("pending", "running")).exists():
+        process.pump(run_id, 30)
+        time.sleep(0.1)
+    connection.close()
+
+
+def test_a_small_run_gets_one_process_alone(launched: Launched) -> None:
+    run = launched(400)
+    assert leases.take_run(run.pk, "one") and not leases.take_run(run.pk, "two")
+    assert leases.take_run(run.pk, "one")  # again, after a lost answer of the database
+
+
+def test_a_process_at_work_adopts_what_nobody_executes(launched: Launched, stub: StubEndpoint) -> None:
+    stub.reset(latency_ms=50)
+    large = launched(600, concurrency=8)
+    small = launched(5, concurrency=8)
+    thread = threading.Thread(target=lambda: (host().pump(large.pk, 30, adopts=True), connection.close()))
+    thread.start()
+    wait_until(lambda: Run.objects.get(pk=small.pk).status == "completed", "the small run's end", 15)
+    assert Run.objects.get(pk=large.pk).status == "running"
+    Run.objects.filter(pk=large.pk).update(status="paused")
+    thread.join(15)
+
+
+def test_a_process_makes_itself_known_and_leaves(launched: Launched) -> None:
+    host().report()
+    wait_until(lambda: Worker.objects.exists(), "the report")
+    worker = Worker.objects.get()
+    assert worker.pid > 0 and worker.memory_mb > 20 and worker.runs == 0
+    host().stop()
+    assert not Worker.objects.exists()
+
+
+def test_leases_that_may_have_run_out_send_nothing_more(launched: Launched, stub: StubEndpoint) -> None:
+    """As after SIGSTOP: the first look at the clock ends the slice, whatever the answers in flight say."""
+    stub.reset(latency_ms=300)
+    run = launched(60, concurrency=10)
+    thread = threading.Thread(target=lambda: (host().pump(run.pk, 30), connection.close()))
+    thread.start()
+    wait_until(lambda: stub.stats.total >= 10, "the first calls")
+    for pump in host()._pumps.values():
+        pump.renewed -= 3_600
+    thread.join(15)
+    assert stub.stats.total <= 20
+    assert not run.trials.filter(state=TrialState.LEASED).exists() and check_run(run.pk) == {}
+    assert ended(run).done == 60
+
+
+def test_a_canceled_runs_calls_in_flight_are_kept(launched: Launched, stub: StubEndpoint) -> None:
+    stub.reset(latency_ms=1_500)
+    run = launched(40, concurrency=10)
+    thread = threading.Thread(target=lambda: (host().pump(run.pk, 30), connection.close()))
+    thread.start()
+    wait_until(lambda: stub.stats.total == 10, "the first calls")
+    with_status = {"status": RunStatus.CANCELED, "finished_at": timezone.now()}
+    stopped = run.trials.exclude(state="done").update(state="canceled", owner="")
+    Run.objects.filter(pk=run.pk).update(canceled=stopped, **with_status)
+    thread.join(15)
+    run = Run.objects.get(pk=run.pk)
+    assert (run.done, run.canceled, stub.stats.total) == (10, 30, 10) and check_run(run.pk) == {}
+
+
+def test_a_full_disk_pauses_with_words(launched: Launched, settings: Any) -> None:
+    settings.ENGINE_MIN_FREE_MB = 10**9
+    run = launched(3)
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    assert "Make room" in Run.objects.get(pk=run.pk).status_reason
+
+
+def test_clients_of_a_stopped_host_are_closed() -> None:
+    process = Host()
+    process.report()
+    assert process.shared is not None and isinstance(process.shared.client, Client)
+    path = process.shared.journal.path
+    assert path.exists()
+    process.stop()
+    assert not path.exists() and not process.thread.is_alive()
