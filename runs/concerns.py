@@ -42,7 +42,7 @@ def about_providers(status: Status) -> Iterator[Concern]:
             yield Concern(
                 "warn",
                 f"{row.provider.name} is left alone",
-                "It kept failing. One call tries it when the time is over; test its connection meanwhile.",
+                f"{row.reason or 'It kept failing'}. One call tries it when the time is over.",
             )
 
 

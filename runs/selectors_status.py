@@ -58,6 +58,11 @@ class WorkerRow:
     def seen_at(self) -> datetime:
         return at(self.worker.seen_ms)
 
+    @property
+    def host(self) -> str:
+        """The machine without its space of process numbers."""
+        return self.worker.machine.partition("/")[0]
+
 
 @dataclass(frozen=True)
 class Work:
@@ -210,7 +215,7 @@ def work(now: int) -> Work:
         done=summed("done", [*rows]),
         errored=summed("errored", [*rows]),
         canceled=summed("canceled", [*rows]),
-        oldest_lease_s=None if leases["first"] is None else (now + LEASE_MS - leases["first"]) / 1000,
+        oldest_lease_s=None if leases["first"] is None else max(0, now + LEASE_MS - leases["first"]) / 1000,
     )
 
 

@@ -23,6 +23,7 @@ PAGES = (
     "../models/",
     "../members/",
     "../tokens/",
+    "../../../status/",
 )
 
 

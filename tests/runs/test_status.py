@@ -119,7 +119,7 @@ def test_a_provider_is_held_as_the_workers_hold_it(
 def test_empty_installation_has_words_for_everything(staff: User, client_of: Any) -> None:
     page = client_of(staff).get("/status/").content.decode()
     for words in ("No providers yet", "No worker within the last hour", "No worker is alive", "Not used",
-                  "None in the last minute", "No item is in flight"):  # fmt: skip
+                  "Nothing in flight", "0 gone this hour"):  # fmt: skip
         assert words in page
 
 
@@ -138,7 +138,7 @@ def test_page_and_its_figures_show_the_same_fragments(
         for name in ("line", "tiles", "providers", "workers", "queue", "services", "concerns"):
             assert text.count(f'id="status-{name}"') == 1
         assert "Left alone" in text and "n = 5" in text and "Gone" in text and "Alive" in text
-    assert "is left alone" in page and '<a href="/status/">Status</a>' in page
+    assert "5 failures in a row. One call tries it" in page and '<a href="/status/">Status</a>' in page
 
 
 def test_people_who_are_not_staff_see_no_link(viewer: User, client_of: Any) -> None:
