@@ -257,15 +257,20 @@ async def test_a_newcomer_starts_as_slowly_as_the_others_were_told_to(
 ) -> None:
     a, b = process("a"), process("b")
     mine, theirs = a.gate(concurrency=64), b.gate(concurrency=64)
+    await a.ask(mine, 200)
+    for _ in range(2):
+        mine._halved_at = 0
+        mine.learned("rate_limited")
     await a.sync()
-    mine.learned("rate_limited")
-    mine._halved_at = 0
-    mine.learned("rate_limited")
-    await a.ask(mine, 40)
-    await a.sync()
-    theirs.peak = 40
+    theirs.peak = 200
     await b.sync()
-    assert (mine.width, theirs.ceiling, theirs.width) == (16, 32, 8)
+    assert (mine.width, theirs.ceiling, theirs.width) == (16, 1, 1)  # 64 calls are in flight still
+    for call in list(a.calls):
+        call.cancel()
+    await asyncio.sleep(0.01)
+    for each in (a, b):
+        await each.sync()
+    assert (mine.width, theirs.ceiling, theirs.width) == (8, 32, 8)
 
 
 async def test_an_endpoint_without_a_row_has_its_limits_to_itself(process: Callable[..., Process]) -> None:
