@@ -1,11 +1,13 @@
-"""Metrics: figures over trials, always with n and a 95 % interval. Pure; import nothing heavy.
+"""Metrics: figures over trials, always with n and a 95 % interval. Pure; importing this is light.
+
+Here are the estimates from plain counts and the table METRICS of figures over scored trials.
 
 Sources: Wilson 1927 for proportions; Student's t for means; for quantiles the distribution-free
 interval between two order statistics (Conover, Practical Nonparametric Statistics, 3rd ed., §3.2;
 Hahn & Meeker, Statistical Intervals, 1991, §5.2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, floor, sqrt
 from statistics import NormalDist
@@ -13,6 +15,25 @@ from typing import Any
 
 from scipy.special import bdtr, bdtrik, stdtrit
 
+from evalportal.lib.plugins import PluginTable
+from judges.options import read_options
+
+METRICS = PluginTable(
+    "metric",
+    (
+        ("accuracy", "judges.metrics.shares:Accuracy"),
+        ("exact_match", "judges.metrics.shares:ExactMatchShare"),
+        ("answer_rate", "judges.metrics.shares:AnswerRate"),
+        ("mean", "judges.metrics.values:Mean"),
+        ("sd", "judges.metrics.values:StandardDeviation"),
+        ("f1", "judges.metrics.labels:LabelF1"),
+        ("corpus_bleu", "judges.metrics.corpus:CorpusBleu"),
+        ("corpus_chrf", "judges.metrics.corpus:CorpusChrf"),
+        ("pass_at_k", "judges.metrics.epochs:PassAtK"),
+        ("pass_hat_k", "judges.metrics.epochs:PassHatK"),
+        ("majority_vote", "judges.metrics.epochs:MajorityVote"),
+    ),
+)
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
 Z = NormalDist().inv_cdf(1 - TAIL)
@@ -20,20 +41,25 @@ Z = NormalDist().inv_cdf(1 - TAIL)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95 % interval. No value without data; no bound where n is too small for one."""
+    """A figure with its 95 % interval. No value without data; no bound where n is too small for one.
+
+    `denominator` says what n counts and what was left out; `interval` how the bounds were computed.
+    """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
     correct: int | None = None
+    denominator: str = ""
+    interval: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: `correct` only where the figure is a proportion."""
-        plain = asdict(self)
-        if self.correct is None:
-            del plain["correct"]
-        return plain
+        """For JSON: `correct` only where the figure is a proportion, words only where there are some."""
+        optional = {
+            name for name in ("correct", "denominator", "interval") if getattr(self, name) in (None, "")
+        }
+        return {name: value for name, value in asdict(self).items() if name not in optional}
 
 
 def proportion(k: int, n: int) -> Estimate:
@@ -83,3 +109,9 @@ def _binomial_quantile(level: float, n: int, p: float) -> int:
     """The smallest k with P(B ≤ k) ≥ level."""
     k = max(0, ceil(float(bdtrik(level, n, p))))
     return k - 1 if k > 0 and bdtr(k - 1, n, p) >= level else k
+
+
+def build_metric(key: str, options: Mapping[str, Any] | None = None) -> Any:
+    """The TrialMetric of that key. Raises UnknownPlugin, BadOptions (field → message)."""
+    kind = METRICS[key]
+    return kind(read_options(kind, options or {}))
