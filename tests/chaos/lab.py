@@ -156,15 +156,18 @@ class Job:
 
     def count_calls(self, line: Line, found: dict[str, Any], kills: bool) -> None:
         """Item by item: attempts on record against the provider's own count."""
-        keys, unexplained = self.calls(), 0
+        keys, unexplained, missing = self.calls(), 0, list[str]()
         for name in {*keys, *found["attempts"]}:
             calls, good, _ = keys.get(name, (0, 0, 0))
             attempts, lost = found["attempts"].get(name, (0, 0))
             line.extra_calls += max(0, good - 1)
             line.unrecorded_calls += max(0, calls - attempts)
+            missing += [f"{name} ({calls}, {attempts})"] if calls > attempts else []
             line.never_sent += max(0, attempts - calls)
             unexplained += max(0, attempts - calls - (lost if kills else 0))
-        line.must(not line.unrecorded_calls, f"{line.unrecorded_calls} calls are not on record")
+        line.must(
+            not line.unrecorded_calls, f"{line.unrecorded_calls} calls are not on record: items {missing[:5]}"
+        )
         line.must(
             not unexplained,
             f"{unexplained} attempts on record that the provider never saw: {found['outcomes']}",
