@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
@@ -29,7 +30,6 @@ from runs.selectors_surroundings import Surroundings, surroundings
 
 ALIVE_MS = 20_000
 REMEMBERED_MS = 3_600_000
-LEASE_MS = 20_000  # as the engine takes them
 ROWS = 100
 CALLS_READ = 2_000
 CALLS_WITHIN = timedelta(minutes=5)
@@ -77,7 +77,7 @@ class Work:
     done: int  # of all runs, as are the next two
     errored: int
     canceled: int
-    oldest_lease_s: float | None  # since it was last renewed; past 20 s its worker is lost
+    oldest_lease_s: float | None  # since it was last renewed; past ENGINE_LEASE_S its worker is lost
 
     @property
     def left(self) -> int:
@@ -93,7 +93,7 @@ class Work:
 
     @property
     def lease_ran_out(self) -> bool:
-        return self.oldest_lease_s is not None and self.oldest_lease_s * 1000 > LEASE_MS
+        return self.oldest_lease_s is not None and self.oldest_lease_s > settings.ENGINE_LEASE_S
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,13 @@ def work(now: int) -> Work:
         done=summed("done", [*rows]),
         errored=summed("errored", [*rows]),
         canceled=summed("canceled", [*rows]),
-        oldest_lease_s=None if leases["first"] is None else max(0, now + LEASE_MS - leases["first"]) / 1000,
+        oldest_lease_s=lease_age_s(leases["first"], now),
     )
+
+
+def lease_age_s(until_ms: int | None, now: int) -> float | None:
+    """Seconds since the lease was taken or renewed."""
+    return None if until_ms is None else max(0.0, settings.ENGINE_LEASE_S - (until_ms - now) / 1000)
 
 
 def leased_trials() -> QuerySet[Trial]:

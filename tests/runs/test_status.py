@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from registry.models import Health, Provider
 from runs import selectors_status
-from runs.engine import leases
 from runs.engine.clock import now_ms
 from runs.models import Attempt, ProviderDemand, ProviderHold, PumpLease, Run, RunStatus, Trial, Worker
 from runs.selectors_status import CALLS_READ, LatestCalls, answers_per_minute
@@ -44,10 +43,6 @@ def test_workers_are_alive_for_twenty_seconds_and_remembered_for_an_hour() -> No
     status = selectors_status.read(now_ms())
     assert {row.worker.owner: row.is_alive for row in status.workers} == {"a": True, "b": True, "c": False}
     assert (status.in_flight, status.memory_bytes, status.gone) == (60, 180 << 20, 1)
-
-
-def test_leases_last_as_long_as_the_engine_says() -> None:
-    assert selectors_status.LEASE_MS == leases.LEASE_MS
 
 
 def test_work_is_counted_from_counters_and_leases(launched: Callable[..., Run]) -> None:
