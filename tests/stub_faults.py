@@ -16,10 +16,11 @@ BODY_MODES = ("malformed", "empty", "disconnect", "big", "bomb", "charset", "slo
 
 
 def retry_after(form: str, wait_s: float) -> dict[str, str]:
-    """The header in one of its forms; a date is in whole seconds, rounded up."""
+    """The header in one of its forms; a date is in whole seconds, rounded up, beside its own date."""
     if form == "date":
-        due = datetime.now(UTC) + timedelta(seconds=wait_s + 0.999)
-        return {"retry-after": format_datetime(due, usegmt=True)}
+        now = datetime.now(UTC)
+        due = now + timedelta(seconds=wait_s + 0.999)
+        return {"date": format_datetime(now, usegmt=True), "retry-after": format_datetime(due, usegmt=True)}
     if form == "ms":
         return {"retry-after-ms": str(round(wait_s * 1000))}
     return {} if form == "none" else {"retry-after": f"{wait_s:g}"}

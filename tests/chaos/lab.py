@@ -165,9 +165,8 @@ class Job:
             missing += [f"{name} ({calls}, {attempts})"] if calls > attempts else []
             line.never_sent += max(0, attempts - calls)
             unexplained += max(0, attempts - calls - (lost if kills else 0))
-        line.must(
-            not line.unrecorded_calls, f"{line.unrecorded_calls} calls are not on record: items {missing[:5]}"
-        )
+        told = f"{line.unrecorded_calls} calls are not on record, (calls, attempts) of items: {missing[:5]}"
+        line.must(not missing, told)
         line.must(
             not unexplained,
             f"{unexplained} attempts on record that the provider never saw: {found['outcomes']}",
@@ -203,7 +202,14 @@ class Lab:
         self.provider.reset(**defaults | options)
 
     def wish(
-        self, tag: str, items: int, concurrency: int = 16, *, marks: str = "", timeout_s: int = 60
+        self,
+        tag: str,
+        items: int,
+        concurrency: int = 16,
+        *,
+        marks: str = "",
+        timeout_s: int = 60,
+        max_failures: int = 5,
     ) -> dict[str, Any]:
         """The body of a launch whose prompts carry a key, and marks that tell the provider what to do."""
         model = self.site.agent.ask(
@@ -217,6 +223,7 @@ class Lab:
             "concurrency": concurrency,
             "limit": items,
             "name": tag,
+            "max_failures": max_failures,
         }
 
     def new_tag(self, name: str) -> str:

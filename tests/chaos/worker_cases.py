@@ -171,8 +171,8 @@ def skewed(lab: Lab) -> Line:
         clock = {"PYTHONPATH": str(SKEW), "CHAOS_SKEW_S": str(seconds)}
         lab.site.replace_worker(number, clock)
     job = lab.launch(
-        "skew", items, 16, marks="{% if id|int % 10 == 0 %}[[fail:500*1]]{% endif %}"
-        "{% if id|int % 10 == 5 %}[[fail:429-seconds*2]]{% endif %}"
+        "skew", items, 16, marks="{% if id|int % 50 == 0 %}[[fail:500*1]]{% endif %}"
+        "{% if id|int % 100 == 5 %}[[fail:429-date*1]]{% endif %}"
     )  # fmt: skip
     job.under(lambda: None)
     job.wait_finished(items / 4)
