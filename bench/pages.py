@@ -1,7 +1,8 @@
-"""Server time and queries of the runs pages on one large run: `python -m bench.pages --items 100000`.
+"""The web side: `make bench-pages`, or `python -m bench.pages --items 100000 --times 10`.
 
-Executes a real run against the stub endpoint first (about a minute for 100,000 items), then asks
-each page five times in this process and prints the median.
+Server time and queries of the pages on a real run of --items, executed against the stub endpoint,
+and on a copy of it --times as large; then --sockets on --live runs (bench.live).
+Each page is asked five times in this process, warm; printed is the median.
 """
 
 import argparse
@@ -9,62 +10,159 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.engine import endpoint, execute, prepare
+from bench import live, report
+from bench.endpoint import endpoint
+from bench.engine import embedded, execute, launched
+from bench.rows import rounded, stamp
+from bench.stores import stores
+from tests.services import Postgres
+
+DATABASES = ("sqlite", "postgres")
+ASKED = 5
+SAID = """
+{sockets} sockets ({board_sockets} on the board) on {runs} live runs, {items_per_second} items/s, {database}:
+  record to frame p50 {p50_ms:.0f} ms, p95 {p95_ms:.0f} ms, worst {worst_ms:.0f} ms
+  ({records:,} records seen by a socket, {records_without_frame} not)
+  {frames_per_second:,.0f} frames/s, {mb_per_second:.1f} MB/s; opened in {opened_s:.1f} s
+  web process {web_cores:.2f} cores, {web_rss_mb:.0f} MB; the browsers' process {client_cores:.2f} cores"""
+HEAD = f"  {'page':<34} {'items':>9} {'database':<9} {'ms':>8} {'queries':>8} {'kB':>7}"
 
 
-def flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
-    return parser.parse_args()
+    parser.add_argument("--times", default="10", help="how much larger its copies are; comma list, or empty")
+    parser.add_argument("--databases", default=",".join(DATABASES), help="comma list")
+    parser.add_argument("--sockets", type=int, default=500, help="0: none")
+    parser.add_argument("--live", type=int, default=20, help="runs that the sockets watch")
+    parser.add_argument("--seconds", type=float, default=20, help="how long the sockets watch")
+    parser.add_argument("--output", type=Path, default=report.RESULTS)
+    return parser.parse_args(arguments)
 
 
-def paths(run_id: int, items: int) -> list[str]:
+def paths(run_id: int, items: int, asked_for: int) -> dict[str, str]:
+    """What a person opens, by its name. Comparisons do not exist yet, so they have no row."""
     board, middle = "/w/bench/runs/", items // 2
-    queries = ("", f"?after={middle}", f"?before={middle}", f"?verdict=correct&after={middle}",
-               "?verdict=errored", f"?item={middle}", "?q=nothing-like-this")  # fmt: skip
-    return [board, *(f"{board}{run_id}/{query}" for query in queries)]
+    run, api = f"{board}{run_id}/", f"/api/v1/runs/{run_id}"
+    return {
+        "board": board,
+        "inspector": run,
+        "inspector, a page in the middle": f"{run}?after={middle}",
+        "inspector, the page before it": f"{run}?before={middle}",
+        "inspector, correct, in the middle": f"{run}?verdict=correct&after={middle}",
+        "inspector, incorrect": f"{run}?verdict=incorrect",
+        "inspector, errors": f"{run}?verdict=errored",
+        "inspector, one section": f"{run}?section=part-3",
+        "item, in the drawer": f"{run}?item={middle}",
+        "search, a hit in the middle": f"{run}?q=Question+{asked_for}:",
+        "search, no hit": f"{run}?q=nothing-like-this",
+        "API: run": api,
+        "API: a page of trials": f"{api}/trials?limit=50",
+    }
 
 
-def measured(client: Any, path: str) -> str:
+def asked(client: Any, path: str) -> dict[str, float]:
+    """Median milliseconds, queries and kB of an answer."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    client.get(path)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        answer = client.get(path)
-        times.append((time.perf_counter() - started) * 1000)
-    assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    client.get(path)  # warms what a process keeps
     with CaptureQueriesContext(connection) as queries:
+        answer = client.get(path)
+    count = len(queries)  # the next request forgets them
+    assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    times = []
+    for _ in range(ASKED):
+        started = time.perf_counter()
         client.get(path)
-    return f"{statistics.median(times):7.1f} ms {len(queries):4} queries  {path}"
+        times.append((time.perf_counter() - started) * 1000)
+    return {"ms": statistics.median(times), "queries": count, "kb": len(answer.content) / 1000}
 
 
-def main() -> None:
-    options = flags()
-    with tempfile.TemporaryDirectory(prefix="evalportal-bench-") as folder, endpoint(0) as base_url:
-        os.environ |= {"EVALPORTAL_DATA": folder, "DJANGO_SETTINGS_MODULE": "evalportal.settings"}
-        import django
+def pages(database: str, base_url: str, items: int, times: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """One line per page and size; sets Django up, so it is called once per process."""
+    from bench.scenario import EMAIL, prepare
 
-        django.setup()
-        from django.conf import settings
-        from django.test import Client
+    made = prepare(base_url, str(items), "64")
+    run_id = launched(made, 256)
+    print(f"{database}: {items:,} items recorded in {execute(run_id):.0f} s", flush=True)
 
-        from workspaces.models import User
+    from django.conf import settings
+    from django.test import Client
 
-        run_id = prepare(base_url, options.items, 256, Path(folder))
-        seconds = execute(run_id)
-        print(f"{options.items:,} items recorded in {seconds:.1f} s")
-        client = Client(SERVER_NAME="localhost")
-        client.force_login(
-            User.objects.create_superuser("bench@example.com"), settings.AUTHENTICATION_BACKENDS[0]
-        )
-        for path in paths(run_id, options.items):
-            print(measured(client, path))
+    from bench.enlarge import enlarged
+    from runs.models import Run
+    from workspaces.models import User
+
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.get(email=EMAIL), settings.AUTHENTICATION_BACKENDS[0])
+    script = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {made['token']}"})
+    runs = [run_id]
+    for larger in times:
+        started = time.perf_counter()
+        runs.append(enlarged(run_id, larger))
+        print(f"{database}: {larger} times as large in {time.perf_counter() - started:.0f} s", flush=True)
+    for run in Run.objects.filter(pk__in=runs).order_by("total"):
+        for name, path in paths(run.pk, run.total, items // 2).items():
+            line = {"case": "page", "page": name, "database": database, "items": run.total}
+            yield line | asked(script if path.startswith("/api/") else client, path)
+
+
+def page_lines(database: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Prepared, executed, asked and printed."""
+    times = [int(text) for text in options.times.split(",") if text]
+    with tempfile.TemporaryDirectory(prefix="evalportal-bench-") as folder, endpoint() as stub:
+        stub.reset(latency_ms=0, accuracy=0.7)
+        embedded(folder)
+        if database == "postgres":
+            with Postgres() as server:
+                os.environ["DATABASE_URL"] = server.new_database()
+                lines = list(pages(database, stub.base_url, options.items, times))
+        else:
+            lines = list(pages(database, stub.base_url, options.items, times))
+    print(HEAD)
+    for line in lines:
+        print(
+            f"  {line['page']:<34} {line['items']:>9,} {database:<9} {line['ms']:>8.1f} {line['queries']:>8} "
+            f"{line['kb']:>7.0f}", flush=True,
+        )  # fmt: skip
+    return lines
+
+
+def socket_lines(databases: Sequence[str], options: argparse.Namespace) -> list[dict[str, Any]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="evalportal-bench-") as folder,
+        endpoint() as stub,
+        stores(Path(folder), stub, servers="postgres" in databases) as made,
+    ):
+        lines = [live.live(made, name, options.sockets, options.live, options.seconds) for name in databases]
+    for line in lines:
+        print(SAID.format(**line), flush=True)
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    options = flags(arguments)
+    databases = options.databases.split(",")
+    lines = socket_lines(databases, options) if options.sockets else []
+    for database in databases if options.items else []:
+        lines += apart(database, options)
+    kept = ({name: rounded(value) for name, value in line.items()} | stamp() for line in lines)
+    report.keep(kept, options.output)
+    print(f"\n{len(lines)} lines kept in {options.output}")
+    return lines
+
+
+def apart(database: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The pages in a process of their own: Django is set up for one database."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(page_lines, database, options).result()
 
 
 if __name__ == "__main__":

@@ -51,9 +51,11 @@ class Row:
 
     def compared(self, bare: "Sequence[Row]") -> "Row":
         """With the ratio to the latest bare loop, if there is one."""
-        rate = bare[-1].window_items_per_second if bare else None
+        rate = self.window_items_per_second if self.case == "bare" else None
+        if bare and not rate:
+            rate = bare[-1].window_items_per_second
         if not rate or not self.window_items_per_second:
-            return self if self.case != "bare" else replace(self, ratio_to_bare_loop=1.0)
+            return self
         return replace(self, ratio_to_bare_loop=self.window_items_per_second / rate)
 
     def line(self) -> dict[str, Any]:

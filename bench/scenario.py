@@ -33,19 +33,21 @@ from workspaces.models import Membership, Role, User, Workspace  # noqa: E402
 from workspaces.services import token_create  # noqa: E402
 
 MOST_IN_FLIGHT = 4096
+SECTIONS = 8
 SLUG, EMAIL = "bench", "bench@example.com"
 
 
 def rows(items: int) -> Iterator[str]:
     for number in range(items):
-        yield json.dumps({"q": question(number), "a": str(number * 2)}) + "\n"
+        row = {"q": question(number), "a": str(number * 2), "part": f"part-{number % SECTIONS + 1}"}
+        yield json.dumps(row) + "\n"
 
 
 def imported(access: Access, items: int) -> DatasetVersion:
     path = Path(settings.DATA_DIR) / "items.jsonl"
     with path.open("w") as file:
         file.writelines(rows(items))
-    mapping = Mapping.of([FieldUse("q", "prompt"), FieldUse("a", "reference")])
+    mapping = Mapping.of([FieldUse("q", "prompt"), FieldUse("a", "reference"), FieldUse("part", "section")])
     try:
         return version_import(
             access, path=path, source_name=path.name, dataset_name="Numbers", mapping=mapping
