@@ -1,10 +1,12 @@
 """`Idempotency-Key`: a repeated creation returns the first one's answer instead of creating again.
 
-At most once, never twice: a key whose first request died half-way stays taken until it expires.
+While its first request is under way, a key is leased to it: two minutes, and more for a large body. The
+key of a request that died half-way is free again after that, when it can no longer be running.
 """
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import wraps
 from hashlib import sha256
 from typing import Any
@@ -23,6 +25,8 @@ from workspaces.api_errors import Conflict, Unprocessable
 from workspaces.models import IdempotencyKey
 
 LONGEST = 200
+LEASE = timedelta(minutes=2)
+SLOWEST_BYTES_PER_S = 50_000
 KEPT_HEADERS = ("Location",)
 Action = Callable[..., Response]
 
@@ -57,9 +61,20 @@ def key_claim(access: Access, *, key: str, request: Request) -> tuple[Idempotenc
             return row, True
     except IntegrityError:
         found = IdempotencyKey.objects.filter(workspace=access.workspace, route=route, key=key).first()
+    if found and found.status is None and found.created_at < timezone.now() - lease_of(request):
+        freed, _ = IdempotencyKey.objects.filter(pk=found.pk, status=None).delete()
+        if freed:  # by this one of several that met it
+            return key_claim(access, key=key, request=request)
+        found = None
     if found is None:
         raise Conflict("A request with this Idempotency-Key has just failed. Send it again.")
     return checked(found, request_hash), False
+
+
+def lease_of(request: Request) -> timedelta:
+    """How long a request may run: an upload is stored and imported within it."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return LEASE + timedelta(seconds=int(length) / SLOWEST_BYTES_PER_S if length.isdigit() else 0)
 
 
 def checked(row: IdempotencyKey, request_hash: str) -> IdempotencyKey:
@@ -67,7 +82,8 @@ def checked(row: IdempotencyKey, request_hash: str) -> IdempotencyKey:
         raise Unprocessable("This Idempotency-Key was used for a different request. Use a new key.")
     if row.status is None:
         raise Conflict(
-            "A request with this Idempotency-Key is under way or was cut off; see whether it took effect."
+            "A request with this Idempotency-Key is under way. If it was cut off, the key is free again some "
+            "minutes after it began; see then whether it took effect, and send it again."
         )
     return row
 
@@ -82,12 +98,11 @@ def first_time(claim: IdempotencyKey, create: Callable[[], Response]) -> Respons
     if response.status_code >= 400:
         claim.delete()
         return response
-    claim.status = response.status_code
-    claim.body = {
+    body = {
         "data": json.loads(JSONRenderer().render(response.data) or "null"),
         "headers": {name: response[name] for name in KEPT_HEADERS if name in response},
     }
-    claim.save(update_fields=["status", "body"])
+    IdempotencyKey.objects.filter(pk=claim.pk).update(status=response.status_code, body=body)
     return response
 
 

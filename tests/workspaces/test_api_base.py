@@ -17,7 +17,8 @@ from rest_framework.routers import SimpleRouter
 from evalportal.urls import handler404, handler500  # noqa: F401 (Django reads them from this module)
 from evalportal.urls import urlpatterns as portal_urls
 from workspaces.api import WorkspaceViewSet, idempotent
-from workspaces.models import ApiToken, IdempotencyKey, Invitation, Membership, Role
+from workspaces.idempotency import first_time
+from workspaces.models import ApiToken, IdempotencyKey, Invitation, Membership, Role, Workspace
 from workspaces.secrets import digest, new_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -245,6 +246,48 @@ def test_key_under_way_is_a_409(token_for, editor):
     post(client, "a@b.org", "k1")
     IdempotencyKey.objects.update(status=None, body=None)
     assert post(client, "a@b.org", "k1").status_code == 409
+
+
+def cut_off(ago: timedelta) -> None:
+    """As if the first request had begun so long ago and never ended."""
+    IdempotencyKey.objects.update(status=None, body=None, created_at=timezone.now() - ago)
+
+
+def test_key_of_a_request_that_died_is_free_after_minutes(token_for, editor):
+    client = token_for(editor)
+    post(client, "a@b.org", "k1")
+    cut_off(timedelta(seconds=110))
+    assert post(client, "a@b.org", "k1").status_code == 409
+    cut_off(timedelta(seconds=130))
+    again = post(client, "a@b.org", "k1")
+    assert again.status_code == 201 and "Idempotent-Replayed" not in again
+    assert post(client, "a@b.org", "k1")["Idempotent-Replayed"] == "true"
+    assert Invitation.objects.count() == 2
+
+
+def test_a_large_body_holds_its_key_for_longer(token_for, editor):
+    client = token_for(editor)
+    long = f"{'a' * 600_000}@b.org"
+    assert post(client, long, "k1").status_code == 400
+    IdempotencyKey.objects.create(
+        workspace=Workspace.objects.get(),
+        key="k2",
+        route="/api/t/notes",
+        request_hash="",
+        created_at=timezone.now() - timedelta(seconds=130),
+    )
+    assert post(client, long, "k2").status_code == 422
+    assert post(client, "a@b.org", "k2").status_code == 201
+
+
+def test_late_end_of_a_request_that_lost_its_key_changes_nothing(token_for, editor, alpha):
+    client = token_for(editor)
+    post(client, "a@b.org", "k1")
+    old = IdempotencyKey.objects.get()
+    cut_off(timedelta(seconds=130))
+    post(client, "a@b.org", "k1")
+    first_time(old, lambda: Response({"id": 0}, status=201))
+    assert post(client, "a@b.org", "k1").json()["id"] == Invitation.objects.latest("pk").pk
 
 
 def test_refused_request_frees_its_key(token_for, editor):
