@@ -170,7 +170,8 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, WorkspaceViewSet):
     def create(self, request: Request) -> Response:
         form = UploadSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        path = Path(settings.MEDIA_ROOT) / "uploads" / f"api-{secrets.token_urlsafe(24)}"
+        folder = Path(settings.MEDIA_ROOT) / "uploads" / str(self.access.workspace.pk)
+        path = folder / f"api-{secrets.token_urlsafe(24)}"
         try:
             result = self._import(path, form.validated_data)
         except ImportProblems as refused:

@@ -118,7 +118,7 @@ class Upload(models.Model):
 
     @property
     def path(self) -> Path:
-        return Path(settings.MEDIA_ROOT) / "uploads" / self.token
+        return Path(settings.MEDIA_ROOT) / "uploads" / str(self.workspace_id) / self.token
 
 
 class Asset(models.Model):

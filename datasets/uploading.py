@@ -169,7 +169,7 @@ def expired_remove() -> None:
         upload.path.unlink(missing_ok=True)
         upload.delete()
     folder = Path(settings.MEDIA_ROOT) / "uploads"
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in folder.rglob("*"):
         stale = path.is_file() and path.stat().st_mtime < before.timestamp()
         if stale and not Upload.objects.filter(token=path.name).exists():
             path.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from tests.datasets.conftest import Import
 from tests.datasets.files import QUESTIONS, jsonl, mapping_of
 from workspaces.access import Access
 from workspaces.models import Membership, User, Workspace
+from workspaces.services import workspace_delete
 
 Clients = Callable[[User], Client]
 UPLOAD = "/w/alpha/datasets/upload/"
@@ -27,6 +28,10 @@ HTMX = {"HX-Request": "true"}
 def send(client: Client, content: bytes, name: str = "my_questions.jsonl", **fields: str) -> Any:
     file = SimpleUploadedFile(name, content)
     return client.post(UPLOAD, {"file": file, "kind": "query_response"} | fields)
+
+
+def kept_files() -> list[Path]:
+    return [path for path in (Path(settings.MEDIA_ROOT) / "uploads").rglob("*") if path.is_file()]
 
 
 def form_of(page: Any, **changes: str) -> dict[str, str]:
@@ -56,7 +61,7 @@ def test_the_whole_way_without_script(editor: User, client_of: Clients) -> None:
     assert done.headers["Location"] == f"/w/alpha/datasets/{version.dataset_id}/?version=1"
     assert "Imported 3 items as version 1." in client.get(done.headers["Location"]).content.decode()
     assert not Upload.objects.exists()
-    assert not list((Path(settings.MEDIA_ROOT) / "uploads").iterdir())
+    assert not kept_files()
 
 
 def test_a_change_is_checked_again_with_htmx(editor: User, client_of: Clients) -> None:
@@ -120,7 +125,7 @@ def test_the_name_is_a_label_and_never_a_path(editing: Access, name: str) -> Non
     upload = uploads.upload_create(editing, source_name=name, chunks=[jsonl(QUESTIONS)])
     assert "/" not in upload.source_name
     assert "\x00" not in upload.source_name
-    assert upload.path.parent == Path(settings.MEDIA_ROOT) / "uploads"
+    assert upload.path.parent == Path(settings.MEDIA_ROOT) / "uploads" / str(upload.workspace_id)
     assert upload.path.name == upload.token
     assert upload.path.stat().st_mode & 0o077 == 0
 
@@ -170,6 +175,13 @@ def test_uploads_older_than_a_day_go(editing: Access) -> None:
     uploading.expired_remove()
     assert not Upload.objects.exists()
     assert not old.path.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_uploads_go_with_their_workspace(editing: Access) -> None:
+    upload = uploads.upload_create(editing, source_name="a.jsonl", chunks=[jsonl(QUESTIONS)])
+    workspace_delete(editing)
+    assert not upload.path.parent.exists()
 
 
 # Large files, by a worker
