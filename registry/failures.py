@@ -5,7 +5,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -68,17 +68,21 @@ def body_start(body: bytes, secrets: Secrets) -> str:
 
 def retry_after_ms(headers: httpx.Headers, now: float | None = None) -> int | None:
     """How long the endpoint asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date."""
+    exact = _wait_ms(lambda: float(headers["retry-after-ms"]))
+    if exact is not None:
+        return exact
+    value = headers.get("retry-after", "").strip()
+    if value.replace(".", "", 1).isdigit():
+        return _wait_ms(lambda: float(value) * 1000)
+    at = time.time() if now is None else now
+    return _wait_ms(lambda: (parsedate_to_datetime(value).timestamp() - at) * 1000)
+
+
+def _wait_ms(read: Callable[[], float]) -> int | None:
+    """Between none and a day; None for what cannot be read."""
     try:
-        if exact := headers.get("retry-after-ms"):
-            wait = float(exact)
-        elif not (value := headers.get("retry-after", "").strip()):
-            return None
-        elif value.replace(".", "", 1).isdigit():
-            wait = float(value) * 1000
-        else:
-            wait = (parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)) * 1000
-        return int(min(max(wait, 0), MAX_RETRY_AFTER_MS))
-    except (ValueError, OverflowError):
+        return int(min(max(read(), 0), MAX_RETRY_AFTER_MS))
+    except (KeyError, ValueError, OverflowError):
         return None
 
 

@@ -244,6 +244,12 @@ async def test_unknown_protocol_names_its_neighbour() -> None:
         ({"retry-after": "-5"}, None),
         ({"retry-after-ms": "nan"}, None),
         ({"retry-after": "9" * 400}, 86_400_000),
+        ({"retry-after-ms": "inf"}, 86_400_000),
+        ({"retry-after-ms": "-1"}, 0),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9000),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400_000),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}, None),
         ({}, None),
     ],
 )  # fmt: skip
