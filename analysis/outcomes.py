@@ -1,0 +1,223 @@
+"""A run's verdicts by one scorer as arrays, a row per item: one query, kept while the run is unchanged.
+
+The database packs each column into one text, so that 100,000 trials cost no Python object each.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.db.models import Aggregate, Case, FilteredRelation, IntegerField, Q, TextField, Value, When
+from django.db.models.functions import MD5, Cast, Coalesce, Concat
+
+from analysis.stats.results import Floats, Integers
+from datasets.models import Item, ItemAsset
+from runs.metrics import sums_by_scorer
+from runs.models import Run, Trial, TrialState
+
+KEPT = 16
+"""Runs, versions and answer columns held in this process: about 3 MB each at 100,000 items."""
+Words = npt.NDArray[np.bytes_]
+SEPARATOR = Value("\x1f", output_field=TextField())
+
+
+class Packed(Aggregate):
+    """All values of a column as one comma-separated text, '' without rows; packs made together align.
+
+    The values must not be null (they would be skipped) nor hold commas.
+    """
+
+    function = "GROUP_CONCAT"
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "STRING_AGG((%(expressions)s)::text, ',')"
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+
+class Code(IntEnum):
+    """What became of a trial, or of an item at best over its epochs: the smallest of its trials'."""
+
+    WRONG = 0
+    RIGHT = 1
+    VALUE = 2
+    UNSCORED = 3
+    ERRORED = 4
+    CANCELED = 5
+    WAITING = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """One run under one scorer; (n,) arrays by ascending item id. Do not change them: they are shared.
+
+    `right` is the share of scored epochs that passed, `value` the mean score; both NaN where no epoch
+    was scored. `verdicts`: every score comes with a pass or a fail. `scored` counts trials.
+    """
+
+    items: Integers
+    right: Floats
+    value: Floats
+    code: Integers
+    verdicts: bool
+    scored: int
+    epochs: int
+
+
+def outcomes_of(run: Run, scorer: str) -> Outcomes:
+    """One query, or none while the run is as it was. Needs the run's tallies prefetched."""
+    sums = sums_by_scorer(run.tallies.all()).get(scorer)
+    plain = bool(sums and sums.binary and run.scorer_names[:1] == [scorer])
+    found = _outcomes(run.pk, run.created_at, run.sequence, scorer, plain)
+    if plain and sums and found.scored < sums.scored:  # some have a value but no verdict
+        return _outcomes(run.pk, run.created_at, run.sequence, scorer, False)
+    return found
+
+
+@lru_cache(maxsize=KEPT)
+def _outcomes(run_id: int, made: datetime, sequence: int, scorer: str, plain: bool) -> Outcomes:
+    """`made` and `sequence` tell an unchanged run. `plain`: the verdict that trials carry says it all."""
+    trials = Trial.objects.filter(run=run_id).order_by()
+    source = "" if plain else "verdict__"
+    if not plain:
+        trials = trials.annotate(verdict=FilteredRelation("scores", condition=Q(scores__scorer=scorer)))
+    columns = {"items": Packed("item_id"), "codes": Packed(_code(source))}
+    if not plain:
+        columns["values"] = Packed(Coalesce("verdict__value", Value(0.0)))
+    packed = trials.aggregate(**columns)
+    items, codes = _integers(packed["items"]), _integers(packed["codes"])
+    values = codes.astype(np.float64) if plain else _floats(packed["values"])
+    return _by_item(items, codes, values)
+
+
+def _code(source: str) -> Case:
+    passed = f"{source}passed"
+    scored = When(**{f"{source}value__isnull": False}, then=Value(int(Code.VALUE))) if source else None
+    return Case(
+        When(state=TrialState.ERRORED, then=Value(int(Code.ERRORED))),
+        When(state=TrialState.CANCELED, then=Value(int(Code.CANCELED))),
+        When(~Q(state=TrialState.DONE), then=Value(int(Code.WAITING))),
+        When(**{passed: True}, then=Value(int(Code.RIGHT))),
+        When(**{passed: False}, then=Value(int(Code.WRONG))),
+        *([scored] if scored else []),
+        default=Value(int(Code.UNSCORED)),
+        output_field=IntegerField(),
+    )
+
+
+def _by_item(trial_items: Integers, codes: Integers, values: Floats) -> Outcomes:
+    """Means over the scored epochs of each item."""
+    items, at, epochs = np.unique(trial_items, return_inverse=True, return_counts=True)
+    scored = codes <= Code.VALUE
+    count = np.bincount(at[scored], minlength=len(items)).astype(np.float64)
+    count[count == 0] = np.nan
+    judged = codes <= Code.RIGHT
+    best = np.full(len(items), int(Code.WAITING))
+    np.minimum.at(best, at, codes)
+    return Outcomes(
+        items=items,
+        right=np.bincount(at[scored], weights=(codes == Code.RIGHT)[scored], minlength=len(items)) / count,
+        value=np.bincount(at[scored], weights=values[scored], minlength=len(items)) / count,
+        code=best,
+        verdicts=bool((judged == scored).all()),
+        scored=int(scored.sum()),
+        epochs=int(epochs.max()) if len(items) else 0,
+    )
+
+
+def _integers(text: str | None) -> Integers:
+    return np.fromstring(text or "", dtype=np.int64, sep=",")
+
+
+def _floats(text: str | None) -> Floats:
+    return np.fromstring(text or "", dtype=np.float64, sep=",")
+
+
+def answers_of(run: Run, scorer: str) -> tuple[Integers, Words]:
+    """Ascending item ids and a digest of the answer read out in the first epoch, '' where there is none."""
+    return _answers(run.pk, run.created_at, run.sequence, scorer)
+
+
+@lru_cache(maxsize=KEPT)
+def _answers(run_id: int, made: datetime, sequence: int, scorer: str) -> tuple[Integers, Words]:
+    trials = Trial.objects.filter(run=run_id, epoch=1, scores__scorer=scorer).order_by()
+    packed = trials.aggregate(items=Packed("item_id"), answers=Packed(MD5("scores__answer")))
+    items = _integers(packed["items"])
+    words = np.array(packed["answers"].split(",") if packed["answers"] else [], dtype="S32")
+    order = np.argsort(items)
+    return items[order], words[order]
+
+
+def sections_of(run: Run) -> tuple[list[str], Integers, Integers]:
+    """Names in the dataset's order, ascending item ids, and each item's section as a number.
+
+    One query, then none: a run's items stay. Loads the dataset version.
+    """
+    known = [section["name"] for section in run.dataset_version.sections]
+    return _sections(run.pk, run.created_at, tuple(known))
+
+
+@lru_cache(maxsize=KEPT)
+def _sections(run_id: int, made: datetime, known: tuple[str, ...]) -> tuple[list[str], Integers, Integers]:
+    rows = Trial.objects.filter(run=run_id, epoch=1).order_by().values("section")
+    found = {row["section"]: _integers(row["items"]) for row in rows.annotate(items=Packed("item_id"))}
+    names = [name for name in known if name in found] + sorted(set(found) - set(known))
+    items = np.concatenate([found[name] for name in names]) if names else np.zeros(0, dtype=np.int64)
+    codes = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
+    order = np.argsort(items)
+    return names, items[order], codes[order]
+
+
+@lru_cache(maxsize=KEPT)
+def contents_of(version_id: int, made: datetime) -> tuple[Integers, Words]:
+    """Ascending item ids of a frozen version and what each holds, as a digest: two queries, then kept.
+
+    Input, choices, references and images count; the id, section and metadata don't. A second item of
+    the same content gets a digest of its own, so that n-th meets n-th in another version.
+    """
+    parts = [
+        part for name in ("prompt", "messages", "choices", "references") for part in (_text(name), SEPARATOR)
+    ]
+    packed = (
+        Item.objects.filter(version=version_id)
+        .order_by()
+        .aggregate(items=Packed("id"), words=Packed(MD5(Concat(*parts, output_field=TextField()))))
+    )
+    items = _integers(packed["items"])
+    words = np.array(packed["words"].split(",") if packed["words"] else [], dtype="S32")
+    order = np.argsort(items)
+    items, words = items[order], words[order]
+    images = ItemAsset.objects.filter(item__version=version_id).order_by("item_id", "position")
+    for item_id, digest in images.values_list("item_id", "asset__sha256"):
+        at = int(np.searchsorted(items, item_id))
+        words[at] = _mixed(words[at], digest.encode())
+    return items, _told_apart(words)
+
+
+def _text(name: str) -> Coalesce:
+    return Coalesce(Cast(name, TextField()), Value("", output_field=TextField()))
+
+
+def _mixed(word: bytes, other: bytes) -> bytes:
+    return hashlib.md5(word + other, usedforsecurity=False).hexdigest().encode()
+
+
+def _told_apart(words: Words) -> Words:
+    """Repeats of a word get words of their own, by their turn."""
+    order = np.argsort(words, kind="stable")
+    turn, last = 0, -1
+    for at in np.flatnonzero(words[order][1:] == words[order][:-1]) + 1:
+        turn, last = (turn + 1 if at == last + 1 else 1), int(at)
+        words[order[at]] = _mixed(bytes(words[order[at]]), str(turn).encode())
+    return words
+
+
+def forget() -> None:
+    """Empties what this process keeps."""
+    for kept in (_outcomes, _answers, _sections, contents_of):
+        kept.cache_clear()

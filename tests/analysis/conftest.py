@@ -1,0 +1,90 @@
+"""Finished runs as rows: what a comparison reads, without executing anything."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from analysis.outcomes import forget
+from datasets.models import DatasetVersion, Item
+from runs.models import Evaluation, Run, Score, Tally, Trial
+from workspaces.models import Workspace
+
+Made = Callable[..., Run]
+ERRORED, UNSCORED, WAITING = "errored", "unscored", "waiting"
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    yield
+    forget()
+
+
+@pytest.fixture
+def scored_run(alpha: Workspace) -> Made:
+    """`scored_run(version, [1, 0, "errored", 0.5])`: a run with one outcome an item, `epochs` in turn.
+
+    Numbers 0 and 1 fail and pass; others pass from 0.5 on. Answers are the outcomes unless given.
+    """
+
+    def make(
+        version: DatasetVersion,
+        outcomes: Sequence[Any],
+        *,
+        workspace: Workspace | None = None,
+        epochs: int = 1,
+        answers: Sequence[str] | None = None,
+        judged: bool = True,
+        scorer: str = "numeric",
+        **values: Any,
+    ) -> Run:
+        place = workspace or alpha
+        evaluation = Evaluation.objects.create(workspace=place, name="Made")
+        config = {"scorers": [{"key": "numeric", "name": scorer, "options": {}}], "epochs": epochs}
+        known = {"status": "completed", "alias": f"m{Run.objects.count()}", "total": len(outcomes)}
+        run = Run.objects.create(
+            workspace=place, evaluation=evaluation, dataset_version=version, config=config, **(known | values)
+        )
+        items = list(Item.objects.filter(version=version).order_by("position"))
+        wanted = [(items[at // epochs], at % epochs + 1, outcome) for at, outcome in enumerate(outcomes)]
+        told = answers or [str(outcome) for outcome in outcomes]
+        trials = Trial.objects.bulk_create(
+            _trial(run, item, epoch, seq, outcome, judged)
+            for seq, (item, epoch, outcome) in enumerate(wanted, 1)
+        )
+        scores = [
+            _score(run, trial, scorer, outcome, answer, judged)
+            for trial, outcome, answer in zip(trials, outcomes, told, strict=True)
+            if outcome not in (ERRORED, WAITING)
+        ]
+        Score.objects.bulk_create(scores)
+        _tally(run, scorer, scores)
+        return run
+
+    return make
+
+
+def _passed(outcome: Any, judged: bool) -> bool | None:
+    return bool(outcome >= 0.5) if judged and not isinstance(outcome, str) else None
+
+
+def _trial(run: Run, item: Item, epoch: int, seq: int, outcome: Any, judged: bool) -> Trial:
+    state = outcome if outcome in (ERRORED, WAITING) else "done"
+    passed = _passed(outcome, judged)
+    return Trial(run=run, item=item, epoch=epoch, seq=seq, section=item.section, state=state, passed=passed)
+
+
+def _score(run: Run, trial: Trial, scorer: str, outcome: Any, answer: str, judged: bool) -> Score:
+    scored = not isinstance(outcome, str)
+    return Score(
+        run=run, trial=trial, scorer=scorer, answer=answer, passed=_passed(outcome, judged),
+        value=outcome if scored else None, unscored_reason="" if scored else "no number",
+    )  # fmt: skip
+
+
+def _tally(run: Run, scorer: str, scores: Sequence[Score]) -> None:
+    values = [score.value for score in scores if score.value is not None]
+    Tally.objects.create(
+        run=run, scorer=scorer, scored=len(values), passed=sum(bool(score.passed) for score in scores),
+        value_sum=sum(values), value_sum_squares=sum(value * value for value in values),
+    )  # fmt: skip
