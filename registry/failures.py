@@ -74,8 +74,16 @@ def retry_after_ms(headers: httpx.Headers, now: float | None = None) -> int | No
     value = headers.get("retry-after", "").strip()
     if value.replace(".", "", 1).isdigit():
         return _wait_ms(lambda: float(value) * 1000)
-    at = time.time() if now is None else now
+    at = (_moment(headers.get("date", "")) or time.time()) if now is None else now
     return _wait_ms(lambda: (parsedate_to_datetime(value).timestamp() - at) * 1000)
+
+
+def _moment(date: str) -> float | None:
+    """The endpoint's own time, in which it counts; ours may be an hour off."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _wait_ms(read: Callable[[], float]) -> int | None:

@@ -257,6 +257,11 @@ def test_retry_after_in_each_form(headers: dict[str, str], wait: int | None) -> 
     assert retry_after_ms(httpx.Headers(headers), now=1_000_000) == wait
 
 
+def test_a_date_counts_from_the_endpoints_own_time() -> None:
+    dates = {"date": "Sat, 21 Nov 2026 12:00:00 GMT", "retry-after": "Sat, 21 Nov 2026 12:00:07 GMT"}
+    assert retry_after_ms(httpx.Headers(dates)) == 7000
+
+
 async def test_retry_after_reaches_the_caller() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     failed = await failure(response(b"", "503 Service Unavailable", retry_after=later))

@@ -1,0 +1,111 @@
+"""Runs beside each other in one process: shares at a provider, and providers that do not stall each other."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from registry.models import Provider, RegisteredModel
+from runs.engine import host
+from runs.engine.check import check_run
+from runs.engine.gates import Gate
+from runs.engine.host import run_to_end
+from runs.models import Attempt, Run, RunStatus
+from runs.services import run_cancel
+from tests.services import wait_until
+from tests.stub_endpoint import StubEndpoint
+from workspaces.access import Access
+
+pytestmark = pytest.mark.usefixtures("engine")
+Launched = Callable[..., Run]
+Providers = Callable[..., Provider]
+Models = Callable[..., RegisteredModel]
+
+
+@contextmanager
+def under_way(run: Run, access: Access) -> Iterator[None]:
+    """The run executed on another thread until the end of the block, then canceled."""
+
+    def execute() -> None:
+        run_to_end(run.pk)
+        connection.close()
+
+    thread = threading.Thread(target=execute)
+    thread.start()
+    try:
+        yield
+    finally:
+        run.refresh_from_db()
+        if not run.is_finished:
+            run_cancel(access, run)
+        thread.join(30)
+    assert not thread.is_alive()
+    assert check_run(run.pk) == {}
+
+
+def prompts(word: str, count: int) -> list[dict[str, Any]]:
+    return [{"prompt": f"{word} {n} [[answer:{n}]]", "references": [str(n)]} for n in range(count)]
+
+
+def gate_of(provider: Provider) -> Gate:
+    shared = host.host().shared
+    assert shared
+    return shared.gates._gates[provider.pk]
+
+
+def test_a_small_run_gets_its_share_at_once(
+    launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access
+) -> None:
+    stub.set(latency_ms=10)
+    target = model(provider=provider(concurrency=16))
+    large = launched(prompts("large", 20_000), target=target)
+    with under_way(large, alpha_access):
+        wait_until(lambda: stub.stats.total > 300, "the large run's pace")
+        small = launched(prompts("small", 60), target=target)
+        assert run_to_end(small.pk) == RunStatus.COMPLETED
+        sent = [body["messages"][-1]["content"].partition(" ")[0] for body in stub.requests]
+    first, last = sent.index("small"), len(sent) - sent[::-1].index("small")
+    share = 60 / (last - first)
+    print(f"the small run's share of the calls while both were live: {share:.2f}")
+    assert 0.4 < share <= 1
+    assert stub.stats.max_in_flight <= 16
+    large.refresh_from_db()
+    assert large.done + large.canceled == 20_000
+
+
+def test_a_rate_limited_provider_stalls_no_run_of_another(
+    launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access
+) -> None:
+    stub.set(retry_after=2)
+    limited = launched([{"prompt": f"{n} [[fail:429]]", "references": ["1"]} for n in range(40)])
+    with under_way(limited, alpha_access):
+        wait_until(lambda: stub.stats.status[429], "the first refusal")
+        free = launched(prompts("free", 400), target=model(provider=provider(concurrency=8)))
+        assert run_to_end(free.pk) == RunStatus.COMPLETED
+        refusals = stub.stats.status[429]
+    free.refresh_from_db()
+    assert (free.done, free.held_until_ms) == (400, 0)
+    assert refusals < 40 * 2  # the door is closed to all of the run's items, not item by item
+    assert not Attempt.objects.filter(run=free).exclude(outcome="ok").exists()
+
+
+def test_places_halve_at_refusals_and_grow_back(
+    launched: Launched, stub: StubEndpoint, provider: Providers, model: Models
+) -> None:
+    stub.set(latency_ms=50, max_in_flight=8, retry_after=0.2)
+    door = provider(concurrency=32)
+    target = model(provider=door)
+    first = launched(prompts("first", 300), target=target)
+    assert run_to_end(first.pk) == RunStatus.COMPLETED
+    assert gate_of(door).limit <= 16
+    assert 0 < stub.stats.status[429] < 150
+    first.refresh_from_db()
+    assert (first.done, set(first.trials.values_list("failures", flat=True))) == (300, {0})
+    stub.reset(latency_ms=10)
+    second = launched(prompts("second", 1000), target=target)
+    assert run_to_end(second.pk) == RunStatus.COMPLETED
+    assert gate_of(door).limit == 32
+    assert 16 < stub.stats.max_in_flight <= 32
