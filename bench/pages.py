@@ -29,7 +29,8 @@ SAID = """
 {sockets} sockets ({board_sockets} on the board) on {runs} live runs, {items_per_second} items/s, {database}:
   record to frame p50 {p50_ms:.0f} ms, p95 {p95_ms:.0f} ms, worst {worst_ms:.0f} ms
   ({records:,} records seen by a socket, {records_without_frame} not)
-  {frames_per_second:,.0f} frames/s, {mb_per_second:.1f} MB/s; opened in {opened_s:.1f} s
+  {frames_per_second:,.0f} frames/s, {mb_per_second:.1f} MB/s; {opened} opened in {opened_s:.1f} s,
+  {retried} handshakes repeated, {lost} sockets lost
   web process {web_cores:.2f} cores, {web_rss_mb:.0f} MB; the browsers' process {client_cores:.2f} cores"""
 HEAD = f"  {'page':<34} {'items':>9} {'database':<9} {'ms':>8} {'queries':>8} {'kB':>7}"
 

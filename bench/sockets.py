@@ -1,9 +1,9 @@
 """Many browsers at once, as a process of its own.
 
 `python -m bench.sockets URL SESSION RUNS SOCKETS BOARD SECONDS`: RUNS is a comma list; BOARD of the
-sockets watch the board, the others one run each, evenly. When all are open it prints `open`, watches
-for SECONDS, and prints one JSON object: per socket the frames as [arrival (seconds since the epoch),
-run, items attended].
+sockets watch the board, the others one run each, evenly. When all are open, or half a minute is over,
+it prints `open`, watches for SECONDS, and prints one JSON object: per socket the frames as
+[arrival (seconds since the epoch), run, items attended].
 """
 
 import asyncio
@@ -14,47 +14,69 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
 FACTS = re.compile(r'id="run-(\d+)-facts".*?<b>([\d,]+)</b> of [\d,]+', re.S)
 OPEN_AT_ONCE = 25
+OPEN_WITHIN_S = 30
 
 
-async def watch(socket: aiohttp.ClientWebSocketResponse, frames: list[tuple[float, str]]) -> None:
-    """Keeps what arrives as it is; reading it is left for later, when nobody waits."""
-    async for message in socket:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            frames.append((time.time(), message.data))
+@dataclass
+class Browser:
+    """One page's socket, with what it received as it is: reading that is left for when nobody waits."""
+
+    view: str
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    retried: int = 0
+    lost: int = 0
+    frames: list[tuple[float, str]] = field(default_factory=list)
+
+    async def stay(self, session: aiohttp.ClientSession, url: str, gate: asyncio.Semaphore) -> None:
+        """Opens and watches; as htmx does, opens again a second after a failure."""
+        while True:
+            try:
+                async with gate:
+                    socket = await session.ws_connect(
+                        f"{url}/ws/w/bench/?{self.view}", headers={"origin": url}, max_msg_size=0
+                    )
+                self.open.set()
+                async for message in socket:
+                    if message.type is aiohttp.WSMsgType.TEXT:
+                        self.frames.append((time.time(), message.data))
+                self.lost += 1
+            except aiohttp.ClientError:
+                self.retried += 1
+            await asyncio.sleep(1)
 
 
 async def browse(url: str, session: str, views: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Frames by socket, whether all stayed open, and the moment when the last one was."""
-    kept: list[list[tuple[float, str]]] = [[] for _ in views]
-    gate = asyncio.Semaphore(OPEN_AT_ONCE)
+    """What the sockets saw, and how well they opened: within OPEN_WITHIN_S, then `seconds` of watching."""
+    browsers, gate = [Browser(view) for view in views], asyncio.Semaphore(OPEN_AT_ONCE)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(cookies={"sessionid": session}, connector=connector) as browser:
-
-        async def connect(view: str) -> aiohttp.ClientWebSocketResponse:
-            async with gate:
-                return await browser.ws_connect(
-                    f"{url}/ws/w/bench/?{view}", headers={"origin": url}, max_msg_size=0
-                )
-
-        started = time.perf_counter()
-        sockets = await asyncio.gather(*map(connect, views))
-        opened_s, opened_at = time.perf_counter() - started, time.time()
-        watching = [asyncio.create_task(watch(*pair)) for pair in zip(sockets, kept, strict=True)]
+    async with aiohttp.ClientSession(cookies={"sessionid": session}, connector=connector) as client:
+        started = time.time()
+        watching = [asyncio.create_task(browser.stay(client, url, gate)) for browser in browsers]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_WITHIN_S):
+                await asyncio.gather(*(browser.open.wait() for browser in browsers))
+        watched_from = time.time()
+        opened = [browser for browser in browsers if browser.open.is_set()]
         print("open", flush=True)
         await asyncio.sleep(seconds)
-        closed = sum(task.done() for task in watching)
         for task in watching:
             task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
     return {
-        "opened_s": opened_s, "opened_at": opened_at, "closed": closed,
-        "frames": [[seen for at, text in frames for seen in read(at, text)] for frames in kept],
-        "bytes": sum(len(text) for frames in kept for _, text in frames),
+        "opened": len(opened), "opened_s": watched_from - started, "watched_from": watched_from,
+        "retried": sum(browser.retried for browser in browsers),
+        "lost": sum(browser.lost for browser in browsers),
+        "frames": [[seen for at, text in browser.frames for seen in read(at, text)] for browser in opened],
+        "bytes": sum(len(text) for browser in browsers for at, text in browser.frames if at > watched_from),
+        "messages": sum(at > watched_from for browser in browsers for at, _ in browser.frames),
         "cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime,
     }  # fmt: skip
 

@@ -86,7 +86,7 @@ def test_sockets_see_what_is_recorded(tmp_path: Path) -> None:
         tmp_path, "bench.pages", "--items", "0", "--databases", "sqlite", "--sockets", "12", "--live", "2",
         "--seconds", "6",
     )  # fmt: skip
-    assert (line["case"], line["sockets"], line["runs"]) == ("sockets", 12, 2)
+    assert (line["case"], line["opened"], line["runs"]) == ("sockets", 12, 2)
     assert line["records"] > 0 and line["records_without_frame"] == 0
     assert 0 < line["p50_ms"] <= line["p95_ms"] <= line["worst_ms"]
     assert "record to frame" in said
