@@ -16,7 +16,7 @@ import numpy.typing as npt
 from analysis.outcomes import Code, Outcomes, Words, answers_of, contents_of, outcomes_of, sections_of
 from analysis.stats.intervals import t_interval, wilson
 from analysis.stats.multiplicity import holm
-from analysis.stats.paired import paired_binary, paired_mean, pairs_of
+from analysis.stats.paired import mean_of_runs, paired_binary, paired_mean, pairs_of
 from analysis.stats.results import Difference, Floats, Integers, Interval
 from analysis.stats.sensitivity import PairedBounds, paired_bounds
 from runs.models import Run
@@ -134,6 +134,15 @@ class Comparison:
         rows = self.common if within is None else self.common & within
         a, b = self.scores[rows, first], self.scores[rows, second]
         return paired_binary(pairs_of(a, b)) if self.binary else paired_mean(a, b)
+
+    def group_figure(self, group: Sequence[int]) -> Interval:
+        """The mean of the runs in a group, item by item over the common items."""
+        return t_interval(mean_of_runs(self.scores[self.common][:, group]))
+
+    def group_difference(self, first: Sequence[int], second: Sequence[int]) -> Difference:
+        """Of two groups' means, paired by item."""
+        known = self.scores[self.common]
+        return paired_mean(mean_of_runs(known[:, first]), mean_of_runs(known[:, second]))
 
     @cached_property
     def pairs(self) -> list[Pair]:

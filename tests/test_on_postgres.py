@@ -10,7 +10,10 @@ import pytest
 from tests.services import ROOT, environment
 
 pytestmark = pytest.mark.services
-AGAIN = ("tests/workspaces", "tests/registry", "tests/datasets", "tests/runs", "tests/analysis/test_comparison.py")
+AGAIN = (
+    "tests/workspaces", "tests/registry", "tests/datasets", "tests/runs",
+    "tests/analysis/test_comparison.py",
+)  # fmt: skip
 LEFT_OUT = "not services and not browser and not shared"
 # These start processes with a SQLite data folder of their own.
 OWN_DATA = ("tests/runs/test_crash.py", "tests/runs/test_evaluate.py", "tests/datasets/test_bodies.py")

@@ -77,20 +77,27 @@ def rogan_gladen(
     if power <= 0:
         return no_interval(None, n, method, "the judge passes wrong answers as readily as right ones")
     value = (positive / n + rejections / truly_negative - 1) / power
-    low, high = _lang_reiczigel(positive, n, hits, truly_positive, rejections, truly_negative)
+    value = min(1.0, max(0.0, value))
+    bounds = _lang_reiczigel(positive, n, hits, truly_positive, rejections, truly_negative)
+    if bounds is None:
+        return no_interval(value, n, method, "too few labelled items to tell how the judge errs")
     few = min(truly_positive, truly_negative) < FEW_LABELS
-    reason = "few labelled items of one kind" if few else ""
-    return Interval(min(1.0, max(0.0, value)), low, high, n, method, reason)
+    return Interval(value, *bounds, n, method, "few labelled items of one kind" if few else "")
 
 
 def _lang_reiczigel(
     positive: int, n: int, hits: int, truly_positive: int, rejections: int, truly_negative: int
-) -> tuple[float, float]:
-    """Pseudo-counts of z²/2 to the share and 1 to each rate, then a shifted Wald interval."""
+) -> tuple[float, float] | None:
+    """Pseudo-counts of z²/2 to the share and 1 to each rate, then a shifted Wald interval.
+
+    None where with these the judge tells nothing apart.
+    """
     passed = (positive + Z * Z / 2) / (n + Z * Z)
     sensitivity = (hits + 1) / (truly_positive + 2)
     specificity = (rejections + 1) / (truly_negative + 2)
     power = sensitivity + specificity - 1
+    if power <= 0:
+        return None
     share = (passed + specificity - 1) / power
     of_hits = sensitivity * (1 - sensitivity) / (truly_positive + 2)
     of_rejections = specificity * (1 - specificity) / (truly_negative + 2)

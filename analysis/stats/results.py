@@ -24,7 +24,8 @@ class Interval:
     """A figure with its two-sided 95 % interval in the figure's own unit.
 
     `value` is None without data; `low` and `high` are None where there is no interval, and `reason`
-    says why. `n` counts what was used, `method` names the formula.
+    says why; beside an interval it is a caution, such as few pairs. `n` counts what was used, `method`
+    names the formula.
     """
 
     value: float | None

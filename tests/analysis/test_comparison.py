@@ -209,3 +209,8 @@ def test_the_published_comparison(alpha: Workspace, dataset: Dataset, scored_run
     assert first == ["+20.5 pts [15.7, 25.2]", "+10.2 pts [5.2, 15.2]", "+33.4 pts [28.3, 38.5]"]
     assert last == ["+3.4 pts [−3.3, 10.2]", "+2.3 pts [−4.1, 8.7]", "+17.2 pts [7.6, 26.9]"]
     assert [each.shown for each in rows[4].differences if each] == [False, False, True]
+    verification, finetuning = [1, 3], [0, 2]
+    assert change(found.group_figure(verification), True) == "+47.6 pts [45.4, 49.9]"
+    assert change(found.group_figure(finetuning), True) == "+28.2 pts [26.2, 30.2]"
+    between = found.group_difference(finetuning, verification)
+    assert change(between.interval, True) == "+19.4 pts [17.4, 21.5]"

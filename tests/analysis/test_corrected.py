@@ -115,6 +115,8 @@ def test_rogan_gladen_refuses_to_guess() -> None:
     )
     few = rogan_gladen(5, 10, **(known | {"hits": 9, "rejections": 9}))
     assert few.reason == "few labelled items of one kind"
+    vague = rogan_gladen(5, 10, hits=1, truly_positive=1, rejections=1, truly_negative=100)
+    assert (vague.low, vague.reason) == (None, "too few labelled items to tell how the judge errs")
     cut = rogan_gladen(0, 100, **(known | {"hits": 9, "rejections": 9}))
     assert cut.value == 0.0 and cut.low == 0.0
     with pytest.raises(ValueError, match="11 of 10"):

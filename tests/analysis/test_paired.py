@@ -233,6 +233,13 @@ def test_wilcoxon_is_the_enumeration_of_all_signs() -> None:
     )
 
 
+def test_rank_and_sign_tests_reject_the_equal_seldom() -> None:
+    chance = np.random.default_rng(14)
+    draws = [chance.standard_t(3, size=200) for _ in range(2000)]
+    for test in (wilcoxon, sign_test):
+        assert np.mean([(test(draw).p or 1) < 0.05 for draw in draws]) <= 0.055
+
+
 def test_tests_of_signs() -> None:
     values = [1.0, 2.0, -1.0, 0.0, 5.0, 0.1]
     assert sign_test(values).p == stats.binomtest(4, 5).pvalue
