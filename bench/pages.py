@@ -32,7 +32,7 @@ SAID = """
   {frames_per_second:,.0f} frames/s, {mb_per_second:.1f} MB/s; {opened} opened in {opened_s:.1f} s,
   {retried} handshakes repeated, {lost} sockets lost
   web process {web_cores:.2f} cores, {web_rss_mb:.0f} MB; the browsers' process {client_cores:.2f} cores"""
-HEAD = f"  {'page':<34} {'items':>9} {'database':<9} {'ms':>8} {'queries':>8} {'kB':>7}"
+HEAD = f"  {'page':<34} {'items':>9} {'database':<9} {'ms':>8} {'CPU ms':>7} {'queries':>8} {'kB':>7}"
 
 
 def flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -69,7 +69,7 @@ def paths(run_id: int, items: int, asked_for: int) -> dict[str, str]:
 
 
 def asked(client: Any, path: str) -> dict[str, float]:
-    """Median milliseconds, queries and kB of an answer."""
+    """Median milliseconds and those of CPU in this process, queries and kB of an answer."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -78,12 +78,14 @@ def asked(client: Any, path: str) -> dict[str, float]:
         answer = client.get(path)
     count = len(queries)  # the next request forgets them
     assert answer.status_code == 200, f"{path}: {answer.status_code}"
-    times = []
+    times, used = [], []
     for _ in range(ASKED):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         client.get(path)
         times.append((time.perf_counter() - started) * 1000)
-    return {"ms": statistics.median(times), "queries": count, "kb": len(answer.content) / 1000}
+        used.append((time.process_time() - before) * 1000)
+    figures = {"ms": statistics.median(times), "cpu_ms": statistics.median(used)}
+    return figures | {"queries": count, "kb": len(answer.content) / 1000}
 
 
 def pages(database: str, base_url: str, items: int, times: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -130,7 +132,7 @@ def page_lines(database: str, options: argparse.Namespace) -> list[dict[str, Any
     print(HEAD)
     for line in lines:
         print(
-            f"  {line['page']:<34} {line['items']:>9,} {database:<9} {line['ms']:>8.1f} {line['queries']:>8} "
+            f"  {line['page']:<34} {line['items']:>9,} {database:<9} {line['ms']:>8.1f} {line['cpu_ms']:>7.1f} {line['queries']:>8} "
             f"{line['kb']:>7.0f}", flush=True,
         )  # fmt: skip
     return lines
