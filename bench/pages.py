@@ -132,8 +132,8 @@ def page_lines(database: str, options: argparse.Namespace) -> list[dict[str, Any
     print(HEAD)
     for line in lines:
         print(
-            f"  {line['page']:<34} {line['items']:>9,} {database:<9} {line['ms']:>8.1f} {line['cpu_ms']:>7.1f} {line['queries']:>8} "
-            f"{line['kb']:>7.0f}", flush=True,
+            f"  {line['page']:<34} {line['items']:>9,} {database:<9} {line['ms']:>8.1f} "
+            f"{line['cpu_ms']:>7.1f} {line['queries']:>8} {line['kb']:>7.0f}", flush=True,
         )  # fmt: skip
     return lines
 
