@@ -4,7 +4,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.lab import Job, Lab, Line
-from tests.services import wait_until
 
 SILENT_AFTER_S = 5.0
 TABLES = ("runs_trial", "runs_attempt", "runs_score", "runs_tally", "runs_gridcell", "runs_logline")
@@ -106,7 +105,7 @@ def launched_at_once(lab: Lab) -> Line:
         "(SELECT id FROM runs_evaluation WHERE name = %s)", values=[tag]
     )  # fmt: skip
     job = Job(lab, tag, runs[0][0], items, made.pop())
-    wait_until(lambda: job.wait_end(), "the end", 60)
+    job.wait_end()
     line = job.line(f"{times} identical launches")
     line.must(len(runs) == 1, f"{len(runs)} runs were made")
     line.must(send(0) == (202, job.evaluation), "the repeat got another answer")

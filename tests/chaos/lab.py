@@ -99,13 +99,15 @@ class Job:
 
         wait_until(reached, f"{self.tag}: {items:.0f} items", seconds)
 
-    def wait_end(self, seconds: float = 240) -> str:
+    def wait_end(self) -> str:
+        """The run's last status; a run that takes far too long is judged as it stands."""
+
         def ended() -> str:
             status = self.counts()[1]
             return status if status in (*ENDED, "paused") else ""
 
         try:
-            return str(wait_until(ended, "the end", seconds))
+            return str(wait_until(ended, "the end", self.lab.size(90, 900)))
         except TimeoutError:
             return self.counts()[1]
 

@@ -83,7 +83,7 @@ def alive(pid: int) -> bool:
 
 def stopped(lab: Lab) -> Line:
     """SIGSTOP past the lease: another worker takes over, and what the first one says later is refused."""
-    items = lab.size(200, 2000)
+    items = lab.size(128, 2000)
     lab.script(latency_ms=1000)
     job = lab.launch("sigstop", items, 32)
     job.wait_finished(1)
