@@ -19,8 +19,12 @@ class Case:
     left_out: str = ""
 
     def lines(self, lab: Lab) -> list[Line]:
+        died = lab.site.revive()
         found = self.play(lab)
-        return found if isinstance(found, list) else [found]
+        lines = found if isinstance(found, list) else [found]
+        died += lab.site.revive()
+        lines[0].must(not died, f"workers ended by themselves: {died}")
+        return lines
 
 
 NO_SERVERS = "one process without servers"

@@ -13,7 +13,7 @@ def redis_restarted(lab: Lab) -> Line:
         site(lab).redis.stop()
         site(lab).redis.start()
 
-    return broken(lab, "Redis restart", restart)
+    return works_again(lab, broken(lab, "Redis restart", restart))
 
 
 def redis_flushed(lab: Lab) -> Line:
@@ -38,6 +38,14 @@ def redis_absent(lab: Lab) -> Line:
     job.wait_end()
     line = job.line(f"Redis absent for {absent_s} s")
     line.must(during > 0, "nothing was recorded meanwhile")
+    return works_again(lab, line)
+
+
+def works_again(lab: Lab, line: Line) -> Line:
+    """Workers that have found Redis again take the next run."""
+    job = lab.launch("after", 50)
+    status = job.wait_end()
+    line.must(status == "completed", f"a run launched after it is {status}")
     return line
 
 

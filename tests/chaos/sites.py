@@ -75,6 +75,17 @@ class Site:
         """A new process in the place of one that has ended."""
         self.workers[number] = self.start_worker(number, env)
 
+    def revive(self) -> list[str]:
+        """Replaces workers that have ended by themselves; tells their last words."""
+        died = []
+        for number, worker in enumerate(self.workers):
+            if worker.process.poll() is not None:
+                lines = worker.output.strip().splitlines()
+                last = [line for line in lines if "CRITICAL" in line] or lines or [""]
+                died.append(f"{worker.name}: {last[-1]}")
+                self.replace_worker(number)
+        return died
+
     def wait_web(self) -> None:
         wait_until(self.answers, "the portal's start", STARTS_WITHIN_S)
 
