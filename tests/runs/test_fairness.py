@@ -59,18 +59,19 @@ def gate_of(provider: Provider) -> Gate:
 def test_a_small_run_gets_its_share_at_once(
     launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access
 ) -> None:
-    stub.set(latency_ms=10)
+    stub.set(latency_ms=50)
     target = model(provider=provider(concurrency=16))
     large = launched(prompts("large", 20_000), target=target)
     with under_way(large, alpha_access):
-        wait_until(lambda: stub.stats.total > 300, "the large run's pace")
+        wait_until(lambda: stub.stats.total > 160, "the large run's pace")
         small = launched(prompts("small", 60), target=target)
         assert run_to_end(small.pk) == RunStatus.COMPLETED
         sent = [body["messages"][-1]["content"].partition(" ")[0] for body in stub.requests]
-    first, last = sent.index("small"), len(sent) - sent[::-1].index("small")
-    share = 60 / (last - first)
-    print(f"the small run's share of the calls while both were live: {share:.2f}")
-    assert 0.4 < share <= 1
+    places = [at for at, word in enumerate(sent) if word == "small"]
+    at_once, whole = (len(part) / (part[-1] - part[0] + 1) for part in (places[:30], places))
+    print(f"the small run's share of the calls: {at_once:.2f} of its first 30, {whole:.2f} over all its time")
+    assert len(places) == 60 and at_once > 0.4
+    assert whole > 0.25  # it may wait for the database between its batches
     assert stub.stats.max_in_flight <= 16
     large.refresh_from_db()
     assert large.done + large.canceled == 20_000
