@@ -44,7 +44,7 @@ class _OfK(TrialMetric[KOptions]):
             self.share(len(group), sum(bool(trial.passed) for trial in group), k) for group in enough.values()
         ]
         found = clustered_share(shares, clusters_of([g[0] for g in enough.values()], self.options.cluster))
-        words = f"{len(enough):,} items with at least {k} scored epochs"
+        words = f"{len(enough):,} items with at least {k} scored epoch{'s' * (k > 1)}"
         few = len({trial.item for trial in trials}) - len(enough)
         return described(found, words + (f"; {few:,} with fewer not counted" if few else ""), found.interval)
 
@@ -93,7 +93,7 @@ class MajorityVote(TrialMetric[ClusterOptions]):
             " to ".join(str(count) for count in dict.fromkeys((epochs[0], epochs[-1]))) if epochs else "0"
         )
         few = len({trial.item for trial in trials}) - len(items)
-        words = f"{len(items):,} items with {spread} scored epochs each"
+        words = f"{len(items):,} items with {spread} scored epoch{'s' * (spread != '1')} each"
         return described(found, words + (f"; {few:,} with none not counted" if few else ""), found.interval)
 
 

@@ -270,7 +270,7 @@ class TestEpochs:
     def test_of_k(self, key: str, k: int, value: float) -> None:
         found = build_metric(key, {"k": k}).compute(self.trials())
         assert found.value == pytest.approx(value) and found.n == 4
-        assert found.denominator == f"4 items with at least {k} scored epochs"
+        assert found.denominator == f"4 items with at least {k} scored epoch{'s' * (k > 1)}"
 
     def test_items_with_too_few_epochs_are_named(self) -> None:
         found = build_metric("pass_at_k", {"k": 3}).compute([*self.trials(), trial(9), trial(10, None)])
