@@ -109,6 +109,8 @@ class JsonSchema(Scorer[JsonSchemaOptions]):
 
 def schema_problem(text: str) -> str:
     """Why the schema can't be used, or nothing."""
+    if not text.strip():
+        return "is required"
     if len(text) > MAX_SCHEMA:
         return f"is longer than {MAX_SCHEMA:,} characters"
     try:

@@ -133,7 +133,8 @@ class TestSchema:
     @pytest.mark.parametrize(
         ("schema", "word"),
         [
-            ("", "not JSON"),
+            ("", "is required"),
+            ("{", "not JSON"),
             ("[]", "must be an object"),
             ('{"type": "nonsense"}', "is not a JSON Schema"),
             ('{"$ref": "http://127.0.0.1:1/x.json"}', "must stay inside"),
