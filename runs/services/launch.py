@@ -3,91 +3,32 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Avg, Sum
-from django.db.models.functions import Length
 from django.utils import timezone
 
-from datasets.models import DatasetVersion, Item
+from datasets.models import DatasetVersion
 from datasets.selectors import ready_versions
 from evalportal.lib.plugins import UnknownPlugin
-from judges.metrics import proportion
 from judges.scorers import SCORERS, BadOptions, build_scorer
-from judges.templating import DEFAULT_TEMPLATE, check_template
+from judges.templating import check_template
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from registry.services import model_by_name_only
 from runs.models import Evaluation, LogLine, Run, RunStatus
+from runs.selectors_budget import month_of
+from runs.services import forecast
+from runs.services.ceilings import ceiling_problems
+from runs.services.wish import Launch, LaunchPlan, LaunchProblems, Target
 from runs.tasks import pump
 from workspaces import audit
 from workspaces.access import Access
-from workspaces.models import Workspace
 
 MAX_TRIALS = 5_000_000
 MAX_EPOCHS = 100
 MAX_CONCURRENCY = 4096
-ASSUMED_OUTPUT_TOKENS = 256
-CHARS_PER_TOKEN = 4
-
-
-class LaunchProblems(Exception):
-    """The launch cannot be made; `problems` maps a field of Launch to messages."""
-
-    def __init__(self, problems: Mapping[str, Sequence[str]]):
-        self.problems = {name: list(messages) for name, messages in problems.items()}
-        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in self.problems.items()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """What is to be launched. `recorded_names` are models of the version's recorded responses."""
-
-    dataset_version_id: int | None
-    model_ids: Sequence[int] = ()
-    recorded_names: Sequence[str] = ()
-    scorers: Sequence[Mapping[str, Any]] = ()
-    template: str = DEFAULT_TEMPLATE
-    params: Mapping[str, Any] = field(default_factory=dict)
-    alias: str = ""
-    label: str = ""
-    name: str = ""
-    epochs: int = 1
-    concurrency: int | None = None
-    max_failures: int = 5
-    limit: int | None = None
-    responses: str = "fresh"
-
-
-@dataclass(frozen=True)
-class Target:
-    """One model of the launch, or a name whose recorded responses are scored."""
-
-    model: RegisteredModel | None
-    name: str
-
-    @property
-    def title(self) -> str:
-        return self.model.title if self.model else self.name
-
-
-@dataclass(frozen=True)
-class LaunchPlan:
-    """What a launch will do, before it does. Costs are dollars; None where a price is unknown."""
-
-    version: DatasetVersion | None
-    targets: Sequence[Target]
-    trials_per_run: int
-    calls: int
-    cost: Decimal | None
-    cost_basis: str
-    duration_s: float | None
-    half_width: float | None
-    concurrency: int
-    problems: Mapping[str, list[str]]
 
 
 def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
@@ -97,11 +38,14 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     targets = _targets(access, wish, version, problems)
     _check_numbers(wish, targets, problems)
     _check_scoring(wish, problems)
+    _check_ceilings(wish, targets, problems)
     per_run = _trials(wish, version.item_count if version else 0)
     if per_run * len(targets) > MAX_TRIALS:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
     calls = per_run * len(targets) if wish.responses == "fresh" else 0
-    cost, basis = _cost(version, targets, wish, per_run) if version and calls else (Decimal(0), "no calls")
+    found = forecast.forecasts(version, targets, wish, per_run) if version and calls else []
+    cost, basis = forecast.total_cost(found, wish) if found else (Decimal(0), "no calls")
+    month = month_of(access.workspace)
     return LaunchPlan(
         version=version,
         targets=targets,
@@ -109,10 +53,14 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         calls=calls,
         cost=cost,
         cost_basis=basis,
-        duration_s=_duration(access.workspace, targets, wish, per_run) if calls else None,
-        half_width=_half_width(per_run),
-        concurrency=min((_concurrency(target, wish) for target in targets), default=0),
+        tokens=sum(each.tokens for each in found),
+        duration_s=forecast.duration(access.workspace, targets, wish, per_run) if calls else None,
+        half_width=forecast.half_width(per_run),
+        concurrency=min((forecast.concurrency_of(target, wish) for target in targets), default=0),
+        month=month,
         problems=dict(problems),
+        warnings=forecast.ceiling_warnings(found, wish, month) if found else (),
+        bars=forecast.ceiling_bars(found, wish),
     )
 
 
@@ -120,14 +68,6 @@ def _trials(wish: Launch, items: int) -> int:
     """Of each run. What is out of bounds is refused elsewhere, and must not break the forecast."""
     most = min(items, max(1, wish.limit)) if wish.limit else items
     return most * min(max(1, wish.epochs), MAX_TRIALS)
-
-
-def _half_width(n: int) -> float | None:
-    """Of a 95 % interval at its widest, when half of n are right."""
-    estimate = proportion(n // 2, n) if n else None
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return None
-    return (estimate.high - estimate.low) / 2
 
 
 def launch(access: Access, wish: Launch) -> Evaluation:
@@ -152,6 +92,9 @@ def launch(access: Access, wish: Launch) -> Evaluation:
             f"{evaluation.name} (#{evaluation.pk})",
             runs=[run.pk for run in runs],
             trials=plan.trials_per_run * len(runs),
+            cost_ceiling=None if wish.cost_ceiling is None else str(wish.cost_ceiling),
+            token_ceiling=wish.token_ceiling,
+            cache=wish.cache,
         )
         for run in runs:
             pump.delay_on_commit(run.pk)
@@ -244,6 +187,17 @@ def _check_params(params: Mapping[str, Any], problems: dict[str, list[str]]) -> 
         problems["extra_body"].append(f"Set by the portal itself: {', '.join(sorted(reserved))}.")
 
 
+def _check_ceilings(wish: Launch, targets: Sequence[Target], problems: dict[str, list[str]]) -> None:
+    unpriced = [
+        target.title
+        for target in targets
+        if target.model and (target.model.input_price is None or target.model.output_price is None)
+    ]
+    problems |= ceiling_problems(
+        wish.cost_ceiling, wish.token_ceiling, calls=wish.responses == "fresh", unpriced=unpriced
+    )
+
+
 def _check_scoring(wish: Launch, problems: dict[str, list[str]]) -> None:
     problems_in_template = check_template(wish.template)
     if problems_in_template:
@@ -266,56 +220,6 @@ def scorer_name(scorer: Mapping[str, Any]) -> str:
     return str(scorer.get("name") or scorer["key"])
 
 
-def _concurrency(target: Target, wish: Launch) -> int:
-    provider = target.model.provider if target.model else None
-    return wish.concurrency or (provider.concurrency if provider else 64)
-
-
-def _cost(
-    version: DatasetVersion, targets: Sequence[Target], wish: Launch, trials: int
-) -> tuple[Decimal | None, str]:
-    """Input tokens are characters / 4; output tokens the mean of the model's past runs, else assumed."""
-    items = Item.objects.filter(version=version)
-    length = items.filter(position__lte=500).aggregate(mean=Avg(Length("prompt")))["mean"] or 0
-    input_tokens = Decimal((length + len(wish.template)) / CHARS_PER_TOKEN) * trials
-    workspace = version.dataset.workspace_id
-    total, assumed = Decimal(0), False
-    for target in targets:
-        model = target.model
-        if model is None or model.input_price is None or model.output_price is None:
-            return None, "no price is registered" if len(
-                targets
-            ) == 1 else f"no price is registered for {target.title}"
-        past = (
-            Run.objects.filter(workspace=workspace, model=model, done__gt=0)
-            .order_by("-id")[:5]
-            .aggregate(tokens=Sum("output_tokens"), n=Sum("done"))
-        )
-        mean_output = Decimal(past["tokens"]) / past["n"] if past["n"] and past["tokens"] else None
-        assumed |= mean_output is None
-        output = (mean_output or Decimal(wish.params.get("max_tokens") or ASSUMED_OUTPUT_TOKENS)) * trials
-        total += (input_tokens * model.input_price + output * model.output_price) / 1_000_000
-    basis = (
-        "if answers use all their tokens"
-        if wish.params.get("max_tokens")
-        else f"at {ASSUMED_OUTPUT_TOKENS} tokens an answer"
-    )
-    return total, basis if assumed else "from past answers of these models"
-
-
-def _duration(workspace: Workspace, targets: Sequence[Target], wish: Launch, trials: int) -> float | None:
-    """Seconds for the slowest model by its past median latency; None before any run."""
-    slowest = None
-    for target in targets:
-        runs = Run.objects.filter(workspace=workspace, model=target.model, summary__latency__isnull=False)
-        past = runs.order_by("-id").first()
-        latency = (past.summary.get("latency") or {}).get("p50") if past else None
-        if latency is None:
-            return None
-        slowest = max(slowest or 0.0, latency / 1000 * trials / _concurrency(target, wish))
-    return slowest
-
-
 def _create_run(
     access: Access, evaluation: Evaluation, plan: LaunchPlan, wish: Launch, model: RegisteredModel
 ) -> Run:
@@ -332,6 +236,8 @@ def _create_run(
         label=wish.label,
         total=plan.trials_per_run,
         created_by=access.actor,
+        cost_ceiling=wish.cost_ceiling,
+        token_ceiling=wish.token_ceiling,
         config=_frozen_config(plan, wish, model),
         status=RunStatus.PENDING,
         status_reason="Waiting for a worker.",
@@ -368,9 +274,10 @@ def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> di
         ],
         "epochs": wish.epochs,
         "limit": wish.limit,
-        "concurrency": _concurrency(Target(model, model.name), wish),
+        "concurrency": forecast.concurrency_of(Target(model, model.name), wish),
         "max_failures": wish.max_failures,
         "responses": wish.responses,
+        "cache": wish.cache and wish.responses == "fresh",
         "model": {
             "name": model.name,
             "alias": model.alias,

@@ -1,0 +1,87 @@
+"""What is to be launched, and what is foretold of it: plain data that services, pages and API share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from datasets.models import DatasetVersion
+from judges.templating import DEFAULT_TEMPLATE
+from registry.models import RegisteredModel
+from runs.selectors_budget import Month, Spent
+
+
+class LaunchProblems(Exception):
+    """The launch cannot be made; `problems` maps a field of Launch to messages."""
+
+    def __init__(self, problems: Mapping[str, Sequence[str]]):
+        self.problems = {name: list(messages) for name, messages in problems.items()}
+        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in self.problems.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What is to be launched. `recorded_names` are models of the version's recorded responses.
+
+    The ceilings are each run's own, in dollars and in tokens; `cache` reuses the workspace's answers.
+    """
+
+    dataset_version_id: int | None
+    model_ids: Sequence[int] = ()
+    recorded_names: Sequence[str] = ()
+    scorers: Sequence[Mapping[str, Any]] = ()
+    template: str = DEFAULT_TEMPLATE
+    params: Mapping[str, Any] = field(default_factory=dict)
+    alias: str = ""
+    label: str = ""
+    name: str = ""
+    epochs: int = 1
+    concurrency: int | None = None
+    max_failures: int = 5
+    limit: int | None = None
+    responses: str = "fresh"
+    cost_ceiling: Decimal | None = None
+    token_ceiling: int | None = None
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """One model of the launch, or a name whose recorded responses are scored."""
+
+    model: RegisteredModel | None
+    name: str
+
+    @property
+    def title(self) -> str:
+        return self.model.title if self.model else self.name
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one run will use. `cost` is dollars, None where a price is unknown; `assumed` without a past."""
+
+    target: Target
+    tokens: int
+    cost: Decimal | None
+    assumed: bool
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What a launch will do, before it does. Costs are dollars; None where a price is unknown."""
+
+    version: DatasetVersion | None
+    targets: Sequence[Target]
+    trials_per_run: int
+    calls: int
+    tokens: int
+    cost: Decimal | None
+    cost_basis: str
+    duration_s: float | None
+    half_width: float | None
+    concurrency: int
+    month: Month
+    problems: Mapping[str, list[str]]
+    warnings: Sequence[str] = ()
+    bars: Sequence[Spent] = ()
