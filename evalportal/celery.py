@@ -13,8 +13,26 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 app = Celery("evalportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-# The database is the truth, so nothing is lost with a message; and when Redis goes away, putting back
-# what was not acknowledged ends the worker for good (kombu 5.7: 'NoneType' has no attribute 'hostname').
+
+
+class ForgivingQoS(RedisChannel.QoS):  # type: ignore[misc]
+    """Lets a message be acknowledged after its connection to Redis has broken.
+
+    kombu 5.7 ends the worker for good then ('NoneType' object has no attribute 'client').
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        if self.channel.connection is not None:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if self.channel.connection is not None:
+            super().reject(delivery_tag, requeue)
+
+
+# The database is the truth, so nothing is lost with a message; and putting back what was not
+# acknowledged when Redis goes away ends the worker in the same way.
+RedisChannel.QoS = ForgivingQoS
 RedisChannel.do_restore = False
 
 SWEEP_EVERY_S = 5.0

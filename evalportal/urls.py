@@ -7,6 +7,8 @@ from evalportal import health
 from runs.views import status
 from workspaces import views as workspace_views
 
+admin.autodiscover()  # here, and not by the app: workers do without
+
 urlpatterns = [
     path("", workspace_views.home, name="home"),
     path("healthz", health.healthz, name="healthz"),

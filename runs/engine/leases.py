@@ -209,6 +209,7 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
         cursor.execute(
             f"""
             UPDATE runs_trial SET state = CASE state WHEN 'leased' THEN 'pending' ELSE state END, owner = '',
+                fence = runs_trial.fence + 1,
                 attempt_count = attempt_count - %s, reserved_tokens = 0, reserved_cost = 0
             FROM {rowset(columns)}
             WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence
@@ -221,6 +222,7 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
             DELETE FROM runs_attempt WHERE outcome = 'open' AND id IN (
                 SELECT runs_attempt.id FROM runs_attempt JOIN {rowset(columns)}
                 ON runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
+                AND runs_attempt.fence = v.fence
             )
             """,  # noqa: S608 (constants only)
             [encode(rows)],

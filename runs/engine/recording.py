@@ -43,6 +43,7 @@ NOT_COPIED = ("trial", "fence", "delay_ms", "unsent")
 ATTEMPT_COLUMNS = {
     "trial": "bigint",
     "number": "int",
+    "fence": "int",
     "outcome": "text",
     "status_code": "int",
     "error": "text",
@@ -89,12 +90,11 @@ def record(
         held = _update_trials(outcomes, calls, now) if outcomes else set()
         kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
-        if sent:
-            _finish_attempts(sent, now)
+        ended = _finish_attempts(sent, now) if sent else set()
         _insert_scores(run_id, kept)
         state = _count(run_id, kept)
-        if sent and state.status:
-            _spend(state.workspace_id, sent, now)
+        if ended and state.status:
+            _spend(state.workspace_id, [it for it in sent if (it.trial.id, it.trial.fence) in ended], now)
         dropped = len(outcomes) - len(kept)
         _log(run_id, kept, dropped, lines, now)
     return Recorded(len(kept), dropped, *state[:5])
@@ -162,13 +162,15 @@ def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> s
         return {(row[0], row[1]) for row in cursor.fetchall()}
 
 
-def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
-    """Also of trials that lost their lease: the call was made, so what came of it is on record."""
+def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> set[tuple[int, int]]:
+    """Also of trials that lost their lease: the call was made, so what came of it is on record. Once:
+    returns the (trial, fence) of those whose end was not known before."""
     stamp = _stamp(now)
     rows = [
         {
             "trial": it.trial.id,
             "number": it.trial.attempt,
+            "fence": it.trial.fence,
             "outcome": it.attempt_outcome,
             "status_code": it.status_code,
             "error": it.attempt_error,
@@ -181,15 +183,19 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> None:
         }
         for it in outcomes
     ]
-    copied = ", ".join(f"{name} = v.{name}" for name in ATTEMPT_COLUMNS if name not in ("trial", "number"))
+    known = ("trial", "number", "fence")
+    copied = ", ".join(f"{name} = v.{name}" for name in ATTEMPT_COLUMNS if name not in known)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE runs_attempt SET {copied} FROM {rowset(ATTEMPT_COLUMNS)}
             WHERE runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
+                AND runs_attempt.fence = v.fence AND runs_attempt.outcome IN ('open', 'lost')
+            RETURNING runs_attempt.trial_id, runs_attempt.fence
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
+        return {(row[0], row[1]) for row in cursor.fetchall()}
 
 
 def _insert_scores(run_id: int, kept: Iterable[Outcome]) -> None:

@@ -95,7 +95,7 @@ def _never_begun(trials: Sequence[Trial]) -> set[int]:
 
 def _put_back(ids: Sequence[int]) -> None:
     """As if they had not been touched: the call never went out."""
-    Attempt.objects.filter(trial__in=ids, outcome="open").delete()
+    Attempt.objects.filter(trial__in=ids, outcome="open", fence=F("trial__fence")).delete()
     Trial.objects.filter(pk__in=ids).update(
         state=TrialState.PENDING,
         owner="",

@@ -37,6 +37,12 @@ def act(client, model, action, *rows):
     )
 
 
+@pytest.fixture(autouse=True)
+def discovered():
+    """The routes discover the admin."""
+    reverse("admin:index")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_lists_searches_and_rows_open_without_secrets(client_of, staff, everything, model):
     client = client_of(staff)
