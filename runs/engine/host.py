@@ -7,6 +7,7 @@ that nobody executes: a small run beside a large one need not wait for a free wo
 
 import asyncio
 import contextlib
+import gc
 import logging
 import mmap
 import os
@@ -47,6 +48,14 @@ def end_soon() -> None:
     _ending[0] = 1
 
 
+def seldom_collect() -> None:
+    """What is loaded by now stays, so the garbage collector need not go through it again and again while
+    thousands of calls come and go: a tenth of the engine's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 class Host:
     """Started at first use; `stop` aborts what is in flight and gives the leases back."""
 
@@ -62,6 +71,7 @@ class Host:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
+        seldom_collect()
         self.loop.run_forever()
 
     def call(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
