@@ -15,7 +15,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-class ForgivingQoS(RedisChannel.QoS):  # type: ignore[misc]
+class ForgivingQoS(RedisChannel.QoS):  # type: ignore[misc, valid-type]
     """Lets a message be acknowledged after its connection to Redis has broken.
 
     kombu 5.7 ends the worker for good then ('NoneType' object has no attribute 'client').
