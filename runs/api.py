@@ -18,7 +18,9 @@ from rest_framework.reverse import reverse
 from runs import services
 from runs.api_filters import RunFilter, TrialListFilter
 from runs.api_serializers import (
+    CeilingsSerializer,
     EvaluationSerializer,
+    FailedAttemptSerializer,
     LaunchedSerializer,
     LaunchSerializer,
     RetriedSerializer,
@@ -29,9 +31,10 @@ from runs.api_serializers import (
 )
 from runs.exports import EXPORTS
 from runs.exports.response import export_response
-from runs.models import Evaluation, Run, Trial
+from runs.models import Attempt, Evaluation, Run, Trial
 from runs.selectors import TrialFilter, runs_of, trial_detail, trials_of, with_counters
-from runs.services import CannotDo, LaunchProblems
+from runs.selectors_attempts import failed_attempts
+from runs.services import BadCeilings, CannotDo, LaunchProblems
 from workspaces.access import Access
 from workspaces.api import WorkspaceViewSet, idempotent
 from workspaces.api_base import KeysetPagination
@@ -169,6 +172,23 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceView
 
     @extend_schema(
         tags=["runs"],
+        summary="Set the ceilings of a run that waits, and let it go on",
+        request=CeilingsSerializer,
+        responses=RunDetailSerializer,
+    )
+    @action(detail=True, methods=["post"])
+    def ceilings(self, request: Request, pk: str) -> Response:
+        run = self.get_object()
+        form = CeilingsSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        wanted = form.ceilings(run)
+        try:
+            return self.done(lambda access, run: services.run_set_ceilings(access, run, **wanted))
+        except BadCeilings as error:
+            raise ValidationError(error.problems) from error
+
+    @extend_schema(
+        tags=["runs"],
         summary="Ask all errored trials again",
         request=None,
         responses={202: RetriedSerializer},
@@ -267,3 +287,28 @@ class TrialViewSet(mixins.ListModelMixin, WorkspaceViewSet):
         if found is None:
             raise Http404("This run has no trial of that number.")
         return found
+
+
+@extend_schema_view(
+    list=extend_schema(
+        tags=["trials"],
+        summary="Failed attempts of a run, newest first",
+        parameters=[
+            RUN_ID,
+            OpenApiParameter("kind", str, description="One kind, such as rate_limited, timeout, lost"),
+        ],
+    )
+)
+class AttemptViewSet(mixins.ListModelMixin, WorkspaceViewSet):
+    """Calls of one run that brought no answer, with cause, status and wait."""
+
+    roles: ClassVar = {"read": Role.VIEWER}
+    queryset = Attempt.objects.all()
+    serializer_class = FailedAttemptSerializer
+    workspace_path = "run__workspace"
+
+    def get_queryset(self) -> QuerySet[Any, Any]:
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        run = get_object_or_404(runs_of(self.access.workspace), pk=self.kwargs["run_id"])
+        return failed_attempts(run, self.request.query_params.get("kind", ""))

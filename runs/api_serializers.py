@@ -1,5 +1,6 @@
 """What the API says of evaluations, runs and trials, and what it takes to launch. Shapes, no rules."""
 
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,6 +10,7 @@ from judges.scorers import SCORERS
 from runs.metrics import metrics_json, primary_estimate, section_rows
 from runs.models import Attempt, Evaluation, Run, RunStatus, Score, Trial, TrialState
 from runs.services import Launch
+from runs.waits import held_until, retry_at
 
 Plain = dict[str, Any]
 LARGEST_ID = 2**63 - 1
@@ -78,12 +80,17 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     dataset = serializers.SerializerMethodField()
     evaluation = serializers.IntegerField(source="evaluation_id")
     accuracy = serializers.SerializerMethodField()
+    held_until = serializers.SerializerMethodField(
+        help_text="No call goes out before then; `held_reason` says why"
+    )
 
     class Meta:
         model = Run
         fields: ClassVar = [
             "id", "evaluation", "status", "status_reason", "alias", "label", "model", "dataset", "total",
-            "done", "errored", "canceled", "retried", "accuracy", "created_at", "started_at", "finished_at",
+            "done", "errored", "canceled", "retried", "cached", "accuracy", "cost", "input_tokens",
+            "output_tokens", "cost_ceiling", "token_ceiling", "held_until", "held_reason", "created_at",
+            "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -101,6 +108,10 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "version": version.number,
             "version_id": version.pk,
         }
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_held_until(self, run: Run) -> datetime | None:
+        return held_until(run)
 
     @extend_schema_field(EstimateSerializer(allow_null=True))
     def get_accuracy(self, run: Run) -> Plain | None:
@@ -193,10 +204,37 @@ class LaunchSerializer(serializers.Serializer[Any]):
         required=False, help_text="Failed calls per trial before it is errored"
     )
     limit = serializers.IntegerField(required=False, allow_null=True, help_text="Only the first items")
+    cost_ceiling = serializers.DecimalField(
+        14, 4, required=False, allow_null=True,
+        help_text="Dollars of each run, which pauses before it is passed; needs known prices",
+    )  # fmt: skip
+    token_ceiling = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Input and output tokens of each run, in the same way"
+    )
+    cache = serializers.BooleanField(
+        default=False, help_text="Reuse answers of this workspace to the identical request"
+    )
 
     def wish(self) -> Launch:
         """After `is_valid`."""
         return Launch(**cast(Plain, self.validated_data))
+
+
+class CeilingsSerializer(serializers.Serializer[Any]):
+    """Ceilings of a run that waits. One that is left out stays; null removes it."""
+
+    cost_ceiling = serializers.DecimalField(14, 4, required=False, allow_null=True)
+    token_ceiling = serializers.IntegerField(required=False, allow_null=True)
+    resume = serializers.BooleanField(default=True, help_text="Let a paused run go on")
+
+    def ceilings(self, run: Run) -> Plain:
+        """After `is_valid`: both, for the service."""
+        given = cast(Plain, self.validated_data)
+        return {
+            "cost": given.get("cost_ceiling", run.cost_ceiling),
+            "tokens": given.get("token_ceiling", run.token_ceiling),
+            "resume": given["resume"],
+        }
 
 
 class RetriedSerializer(serializers.Serializer[Any]):
@@ -220,9 +258,20 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     class Meta:
         model = Attempt
         fields: ClassVar = [
-            "number", "outcome", "status_code", "error", "retry_after_ms", "latency_ms", "input_tokens",
-            "output_tokens", "started_at", "finished_at",
+            "number", "outcome", "status_code", "error", "retry_after_ms", "wait_ms", "latency_ms",
+            "input_tokens", "output_tokens", "started_at", "finished_at",
         ]  # fmt: skip
+        read_only_fields = fields
+
+
+class FailedAttemptSerializer(AttemptSerializer):
+    """A call that brought no answer, with the trial it was made for."""
+
+    seq = serializers.IntegerField(help_text="The trial's number")
+    item_id = serializers.CharField(source="item", help_text="As the dataset's file names it")
+
+    class Meta(AttemptSerializer.Meta):
+        fields: ClassVar = ["id", "seq", "item_id", *AttemptSerializer.Meta.fields]
         read_only_fields = fields
 
 
@@ -235,15 +284,22 @@ class TrialSerializer(serializers.ModelSerializer[Trial]):
     references = serializers.ListField(child=serializers.CharField(), source="item.references")
     scores = ScoreSerializer(many=True)
     attempt_count = serializers.IntegerField()
+    retry_at = serializers.SerializerMethodField(help_text="When a waiting trial is asked again")
+    crashes = serializers.IntegerField(help_text="How often its worker was lost meanwhile")
 
     class Meta:
         model = Trial
         fields: ClassVar = [
             "seq", "epoch", "section", "state", "item_id", "prompt", "references", "response",
-            "finish_reason", "answer", "passed", "scores", "latency_ms", "first_token_ms", "input_tokens",
-            "output_tokens", "cost", "attempt_count", "error_kind", "error", "finished_at",
+            "finish_reason", "answer", "passed", "scores", "cached", "latency_ms", "first_token_ms",
+            "input_tokens", "output_tokens", "cost", "attempt_count", "crashes", "retry_at", "error_kind",
+            "error", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_retry_at(self, trial: Trial) -> datetime | None:
+        return retry_at(trial)
 
 
 class TrialDetailSerializer(TrialSerializer):

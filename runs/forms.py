@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -100,6 +101,9 @@ class LaunchForm(forms.Form):
     concurrency = forms.IntegerField(required=False)
     max_failures = forms.IntegerField(required=False, initial=5)
     limit = forms.IntegerField(required=False)
+    cost_ceiling = forms.DecimalField(required=False, max_digits=14, decimal_places=4)
+    token_ceiling = forms.IntegerField(required=False)
+    cache = forms.BooleanField(required=False)
 
     def __init__(self, workspace: Workspace, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -202,6 +206,9 @@ class LaunchForm(forms.Form):
             max_failures=_or(data.get("max_failures"), 5),
             limit=data.get("limit"),
             responses="fresh" if fresh else "recorded",
+            cost_ceiling=data.get("cost_ceiling") if fresh else None,
+            token_ceiling=data.get("token_ceiling") if fresh else None,
+            cache=fresh and data.get("cache", False),
         )
 
     def add_problems(self, problems: Mapping[str, Sequence[str]]) -> None:
@@ -296,4 +303,27 @@ def initial_of_run(run: Run) -> dict[str, Any]:
         "limit": config.get("limit"),
         "concurrency": None if recorded else config.get("concurrency"),
         "max_failures": config.get("max_failures", 5),
+        "cost_ceiling": None if run.cost_ceiling is None else shortest(run.cost_ceiling),
+        "token_ceiling": run.token_ceiling,
+        "cache": config.get("cache", False),
     }
+
+
+class CeilingForm(forms.Form):
+    """The ceilings of a run that waits; one that is left out stays as it is."""
+
+    cost_ceiling = forms.DecimalField(required=False, max_digits=14, decimal_places=4)
+    token_ceiling = forms.IntegerField(required=False)
+
+    def ceilings(self, run: Run) -> dict[str, Any]:
+        """After `is_valid`: both, for the service."""
+        given = {name: self.cleaned_data[name] for name in self.fields if name in self.data}
+        return {
+            "cost": given.get("cost_ceiling", run.cost_ceiling),
+            "tokens": given.get("token_ceiling", run.token_ceiling),
+        }
+
+
+def shortest(value: Decimal) -> str:
+    """2.0000 → 2"""
+    return f"{value.normalize():f}"

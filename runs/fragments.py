@@ -43,6 +43,7 @@ FRAGMENTS: Mapping[str, Fragment] = {
     "question": Fragment("_question.html"),
     "stream": Fragment("_stream.html"),
     "header": Fragment("_header.html"),
+    "budget": Fragment("_budget.html", ()),
     "header-facts": Fragment("_header_facts.html"),
     "notice": Fragment("_notice.html"),
     "metrics": Fragment("_metrics.html", ("metrics",)),
@@ -53,12 +54,12 @@ FRAGMENTS: Mapping[str, Fragment] = {
 
 # What a page shows of a run while it goes on, and what is swapped once its status changes.
 LIVE = {
-    "board": ("card-score", "card-grid", "card-facts", "question", "stream"),
-    "run": ("header-facts", "metrics", "sections", "log-rate", "log-lines"),
+    "board": ("card-status", "card-score", "card-grid", "card-facts", "question", "stream"),
+    "run": ("card-status", "header-facts", "budget", "metrics", "sections", "log-rate", "log-lines"),
 }
 WHOLE = {
     "board": ("card",),
-    "run": ("header", "notice", "metrics", "sections", "log-rate", "log-lines"),
+    "run": ("header", "budget", "notice", "metrics", "sections", "log-rate", "log-lines"),
 }
 
 

@@ -74,7 +74,6 @@ class ArchiveFilter:
 
 def archived(workspace: Workspace, wanted: ArchiveFilter) -> QuerySet[Run]:
     runs = runs_of(workspace).exclude(status__in=ACTIVE_STATUSES)
-    runs = runs.filter(finished_at__lte=timezone.now() - STAYS_ON_BOARD)
     if wanted.q:
         text = (
             Q(alias__icontains=wanted.q) | Q(label__icontains=wanted.q) | Q(model__name__icontains=wanted.q)

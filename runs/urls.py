@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs.views import actions, board, exports, inspector, launching
+from runs.views import actions, attempts, board, exports, inspector, launching
 
 app_name = "runs"
 urlpatterns = [
@@ -12,10 +12,12 @@ urlpatterns = [
     path("launch/plan/", launching.plan, name="launch_plan"),
     path("<int:pk>/", inspector.inspector, name="inspector"),
     path("<int:pk>/log/", inspector.log, name="log"),
+    path("<int:pk>/attempts/", attempts.attempts, name="attempts"),
     path("<int:pk>/export/<slug:kind>/", exports.export, name="export"),
     path("<int:pk>/cancel/", actions.cancel, name="cancel"),
     path("<int:pk>/pause/", actions.pause, name="pause"),
     path("<int:pk>/resume/", actions.resume, name="resume"),
     path("<int:pk>/retry/", actions.retry, name="retry"),
+    path("<int:pk>/ceilings/", actions.ceilings, name="ceilings"),
     path("<int:pk>/delete/", actions.delete, name="delete"),
 ]

@@ -4,7 +4,7 @@
 
 {
   const { $, $$ } = portal;
-  const BOARD_LEAVES = ["score", "grid", "facts", "question", "stream"];
+  const BOARD_LEAVES = ["status", "score", "grid", "facts", "question", "stream"];
   const LOG_KEPT = 2000;
   const unseen = new Set();
   let missed = false; // something was held back, or the socket was away
@@ -71,7 +71,7 @@
     const isCard = fragment.matches(".run-card");
     if (!isCard && fragment.id !== "run-header") return [fragment];
     const same = shown.dataset.status === fragment.dataset.status && !("stale" in shown.dataset);
-    if (same) return leavesOf(fragment, isCard ? BOARD_LEAVES : ["facts"]);
+    if (same) return leavesOf(fragment, isCard ? BOARD_LEAVES : ["status", "facts"]);
     if (!isBusy(shown)) return [fragment];
     shown.dataset.status = fragment.dataset.status; // someone is in it: all but what they hold, the rest later
     shown.dataset.stale = "";

@@ -154,6 +154,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "evaluation pk": things.evaluation.pk,
         "trial run_id": things.run.pk,
         "trial seq": 1,
+        "attempt run_id": things.run.pk,
     }
     area = route.name.replace(":", "-").split("-")[0]
     found = by_route.get(f"{route.name} {param}", by_area.get(f"{area} {param}"))

@@ -150,7 +150,7 @@ class WorkspaceAdmin(ServiceAdmin):
     list_filter = (("created_at", RangeDateTimeFilter),)
     search_fields = ("name", "slug")
     readonly_fields = ("slug", "created_at")
-    fields = ("name", "slug", "created_at")
+    fields = ("name", "slug", "monthly_cost_ceiling", "monthly_token_ceiling", "created_at")
     inlines = (MembershipInline,)
     get_inlines = once_it_exists
 
@@ -176,10 +176,18 @@ class WorkspaceAdmin(ServiceAdmin):
 
     def save_model(self, request: HttpRequest, obj: Workspace, form: Any, change: bool) -> None:
         name = form.cleaned_data["name"]
-        if change:
-            services.workspace_rename(admin_access(request, obj), name=name)
-        else:
+        if not change:
             obj.pk = services.workspace_create(staff_of(request), name=name).pk
+            return
+        access = admin_access(request, Workspace.objects.get(pk=obj.pk))
+        if "name" in form.changed_data:
+            services.workspace_rename(access, name=name)
+        if {"monthly_cost_ceiling", "monthly_token_ceiling"} & set(form.changed_data):
+            services.workspace_set_ceilings(
+                access,
+                cost=form.cleaned_data["monthly_cost_ceiling"],
+                tokens=form.cleaned_data["monthly_token_ceiling"],
+            )
 
     def delete_row(self, request: HttpRequest, row: Workspace) -> None:
         services.workspace_delete(admin_access(request, row))

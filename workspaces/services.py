@@ -4,6 +4,8 @@ People themselves (first start, joining, site staff) are in `workspaces.people`.
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -56,6 +58,25 @@ def workspace_rename(access: Access, *, name: str) -> None:
     workspace.name = name
     workspace.save(update_fields=["name"])
     audit.record(access, "workspace.rename", name, before=before)
+
+
+@transaction.atomic
+def workspace_set_ceilings(access: Access, *, cost: Decimal | None, tokens: int | None) -> None:
+    """What all runs of a calendar month may take, in dollars and tokens; None is no limit."""
+    if (cost or 0) < 0 or (tokens or 0) < 0:
+        raise Refused("A ceiling is 0 or more; leave it empty for none.")
+    workspace = access.workspace
+    before = {"cost": workspace.monthly_cost_ceiling, "tokens": workspace.monthly_token_ceiling}
+    workspace.monthly_cost_ceiling, workspace.monthly_token_ceiling = cost, tokens
+    workspace.save(update_fields=["monthly_cost_ceiling", "monthly_token_ceiling"])
+    audit.record(
+        access, "workspace.set_ceilings", workspace.name, cost=_plain(cost), tokens=tokens,
+        before={**before, "cost": _plain(before["cost"])},
+    )  # fmt: skip
+
+
+def _plain(amount: Any) -> str | None:
+    return None if amount is None else str(amount)
 
 
 @transaction.atomic

@@ -15,6 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from django.utils import timezone
 
 from runs.exports import Export
+from runs.exports.attempts import attempts_csv
 from runs.exports.tables import csv_table, jsonl, log_text, scores_jsonl
 from runs.metrics import metrics_json, section_rows
 from runs.models import Run
@@ -58,6 +59,7 @@ def _members(run: Run) -> list[tuple[str, Iterable[bytes]]]:
         ("results.jsonl", jsonl(run)),
         ("results.csv", csv_table(run)),
         ("scores.jsonl", scores_jsonl(run)),
+        ("failed_attempts.csv", attempts_csv(run)),
         ("log.txt", log_text(run)),
     ]
 
@@ -75,6 +77,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "status_reason": run.status_reason,
         "alias": run.alias,
         "label": run.label,
+        "cost_ceiling": None if run.cost_ceiling is None else str(run.cost_ceiling),
+        "token_ceiling": run.token_ceiling,
         "created_by": str(run.created_by) if run.created_by else None,
         "created_at": _moment(run.created_at),
         "started_at": _moment(run.started_at),
@@ -94,6 +98,7 @@ def summary_document(run: Run) -> dict[str, Any]:
         "errored": run.errored,
         "canceled": run.canceled,
         "retried": run.retried,
+        "cached": run.cached,
         "metrics": metrics_json(run),
         "sections": [
             {

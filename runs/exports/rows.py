@@ -11,7 +11,7 @@ from runs.models import LogLine, Run, Score, Trial
 CHUNK = 500
 ITEM = ("external_id", "position", "section", "prompt", "messages", "choices", "references", "metadata")
 TRIAL = (
-    "id", "seq", "epoch", "state", "response", "finish_reason", "answer", "passed", "latency_ms",
+    "id", "seq", "epoch", "state", "cached", "response", "finish_reason", "answer", "passed", "latency_ms",
     "first_token_ms", "input_tokens", "output_tokens", "cost", "attempt_count", "error_kind", "error",
     "finished_at",
 )  # fmt: skip
@@ -68,6 +68,7 @@ def _row(row: Row, scores: list[Row], images: list[Row]) -> Row:
         "seq": row["seq"],
         "epoch": row["epoch"],
         "state": row["state"],
+        "cached": row["cached"],
         "item": item,
         "response": row["response"],
         "finish_reason": row["finish_reason"],

@@ -11,8 +11,8 @@ from runs.models import Run
 
 COLUMNS = (
     "seq", "item_id", "epoch", "section", "state", "prompt", "messages", "choices", "references", "response",
-    "finish_reason", "answer", "passed", "latency_ms", "first_token_ms", "input_tokens", "output_tokens",
-    "cost", "attempts", "error_kind", "error", "finished_at", "metadata",
+    "finish_reason", "answer", "passed", "cached", "latency_ms", "first_token_ms", "input_tokens",
+    "output_tokens", "cost", "attempts", "error_kind", "error", "finished_at", "metadata",
 )  # fmt: skip
 
 

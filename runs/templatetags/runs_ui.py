@@ -12,10 +12,12 @@ from django.utils.safestring import SafeString, mark_safe
 
 from evalportal.lib import ui
 from runs.metrics import Metric
-from runs.models import Attempt, Run, Score, Trial, TrialState
+from runs.models import Run, Score, Trial, TrialState
 from runs.selectors import Card
+from runs.waits import item_wait
 
 register = template.Library()
+register.filter("item_wait", item_wait)
 
 # unit → (factor, decimals, suffix) of a value that stands large, with its unit quiet
 UNITS: dict[str, tuple[float, int, str]] = {
@@ -177,6 +179,8 @@ def sentence(text: str) -> str:
 @register.filter
 def verdict(trial: Trial) -> str:
     """The status word of a trial: its state, or the first scorer's verdict once it is done."""
+    if item_wait(trial):
+        return "retrying"
     if trial.state != TrialState.DONE:
         return str(trial.state)
     return "unscored" if trial.passed is None else "correct" if trial.passed else "incorrect"
@@ -184,6 +188,9 @@ def verdict(trial: Trial) -> str:
 
 @register.filter
 def verdict_word(trial: Trial) -> str:
+    waits = item_wait(trial)
+    if waits:
+        return waits
     words: dict[str, str] = {str(state): str(label) for state, label in TrialState.choices}
     return words.get(verdict(trial), verdict(trial).capitalize())
 
@@ -237,49 +244,3 @@ def scorer_title(name: str, run: Run) -> str:
         if scorer["name"] == name:
             return str(scorer.get("title") or name)
     return name
-
-
-OUTCOMES = {
-    "open": "In flight",
-    "lost": "Lost",
-    "rate_limited": "Too many requests",
-    "unauthorized": "Not authorized",
-    "not_found": "Not found",
-    "bad_request": "Bad request",
-    "server_error": "Server error",
-    "timeout": "Timeout",
-    "connection": "No connection",
-    "malformed": "Unreadable answer",
-    "empty": "Empty answer",
-    "too_large": "Answer too large",
-    "blocked": "Address not allowed",
-    "certificate": "Bad certificate",
-    "canceled": "Given up",
-}
-
-
-@register.filter
-def attempt_title(attempt: Attempt) -> str:
-    """429 Too many requests"""
-    words = (
-        "OK" if attempt.outcome == "ok" else OUTCOMES.get(attempt.outcome, attempt.outcome.replace("_", " "))
-    )
-    return f"{attempt.status_code} {words}" if attempt.status_code else words
-
-
-@register.filter
-def attempt_note(attempt: Attempt) -> str:
-    """What came of it, in a line: tokens and time, or the error's first line."""
-    if attempt.outcome == "ok":
-        tokens = f"{attempt.output_tokens:,} tokens in " if attempt.output_tokens is not None else "In "
-        return f"{tokens}{ui.duration_ms(attempt.latency_ms)}"
-    if attempt.outcome == "lost":
-        return "Its worker stopped before the answer was recorded"
-    wait = f"Retry-After {ui.duration_ms(attempt.retry_after_ms)}" if attempt.retry_after_ms else ""
-    return ". ".join(filter(None, [attempt.error.partition("\n")[0].rstrip("."), wait]))
-
-
-@register.filter
-def raw_part(error: str) -> str:
-    """What the endpoint said, after the words for people."""
-    return error.partition("\n")[2].strip()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from registry.models import RegisteredModel
 from registry.selectors import models_for
 from registry.services import external_model
 from runs.models import Run
-from runs.services import Launch, LaunchProblems, launch
+from runs.services import BadCeilings, CannotDo, Launch, LaunchProblems, launch, run_set_ceilings
 from runs.terminal import BadUsage
 from runs.terminal.mapping import read_mapping, sample_of
 from workspaces.access import Access
@@ -31,6 +32,7 @@ from workspaces.models import Workspace
 OWN_WORKSPACE = "terminal"
 KEY_VARIABLE = "EVALPORTAL_API_KEY"
 SHOWN_PROBLEMS = 10
+CEILING_OPTIONS = {"cost_ceiling": "--max-cost", "token_ceiling": "--max-tokens"}
 Say = Callable[[str], None]
 
 
@@ -48,6 +50,9 @@ class Wish:
     params: Sequence[str] = ()
     concurrency: int | None = None
     limit: int | None = None
+    max_cost: Decimal | None = None
+    max_tokens: int | None = None
+    cache: bool = False
     dataset: str = ""
     api_key: str = ""
     on_progress: Callable[[int, int], None] | None = field(default=None, repr=False)
@@ -120,6 +125,9 @@ def launch_wish(access: Access, wish: Wish) -> Run:
                 params=_params(wish.params),
                 concurrency=wish.concurrency,
                 limit=wish.limit,
+                cost_ceiling=wish.max_cost,
+                token_ceiling=wish.max_tokens,
+                cache=wish.cache,
             ),
         )
     except LaunchProblems as error:
@@ -127,9 +135,9 @@ def launch_wish(access: Access, wish: Wish) -> Run:
     return evaluation.runs.select_related("workspace").get()
 
 
-def _listed(error: LaunchProblems) -> str:
+def _listed(error: LaunchProblems | BadCeilings) -> str:
     """The launch's fields under the names they have at the terminal."""
-    names = {"scorers": "--scorer", "params": "--param", "model_ids": "--model"}
+    names = {"scorers": "--scorer", "params": "--param", "model_ids": "--model", **CEILING_OPTIONS}
     return "\n".join(
         f"{names.get(name, f'--{name}')}: {' '.join(texts)}" for name, texts in error.problems.items()
     )
@@ -250,3 +258,17 @@ def renewed_key(access: Access, run: Run, api_key: str) -> None:
     model = run.model
     if api_key and model and model.provider and model.provider.workspace_id == run.workspace_id:
         external_model(access, base_url=model.provider.base_url, name=model.name, api_key=api_key)
+
+
+def raised_ceilings(access: Access, run: Run, cost: Decimal | None, tokens: int | None) -> None:
+    """Before a run goes on. Raises BadUsage."""
+    if cost is None and tokens is None:
+        return
+    try:
+        run_set_ceilings(
+            access, run, cost=cost or run.cost_ceiling, tokens=tokens or run.token_ceiling, resume=False
+        )
+    except BadCeilings as error:
+        raise BadUsage(_listed(error)) from error
+    except CannotDo as error:
+        raise BadUsage(f"--max-cost, --max-tokens: {error}") from error

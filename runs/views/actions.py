@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from runs import services
+from runs.forms import CeilingForm
 from runs.models import Run, Trial
 from runs.views.asked import as_workspace_request, is_htmx, run_or_404, whole
 from workspaces import access
@@ -51,6 +52,22 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @access.requires(Role.EDITOR)
+@require_POST
+def ceilings(request: HttpRequest, pk: int) -> HttpResponse:
+    """Raises the ceiling that the run waits at, and lets it go on."""
+    form = CeilingForm(request.POST)
+
+    def command(held: Access, run: Run) -> None:
+        if not form.is_valid():
+            raise services.BadCeilings(
+                {name: [str(text) for text in texts] for name, texts in form.errors.items()}
+            )
+        services.run_set_ceilings(held, run, **form.ceilings(run))
+
+    return _done(request, pk, command, "goes on under its new ceiling")
+
+
+@access.requires(Role.EDITOR)
 @require_http_methods(["GET", "POST"])
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks for the typed words, and deletes only then."""
@@ -71,9 +88,10 @@ def _done(request: HttpRequest, pk: int, command: Callable[[Access, Run], None],
     held, run = as_workspace_request(request).access, run_or_404(request, pk)
     try:
         command(held, run)
-    except services.CannotDo as error:
+    except (services.CannotDo, services.BadCeilings) as error:
         if is_htmx(request):
-            return HttpResponse(str(error), status=409, content_type="text/plain")
+            status = 422 if isinstance(error, services.BadCeilings) else 409
+            return HttpResponse(str(error), status=status, content_type="text/plain")
         messages.error(request, str(error))
         return redirect("runs:inspector", held.workspace.slug, run.pk)
     if is_htmx(request):

@@ -25,7 +25,7 @@ GENERATION = (
     "concurrency",
     "max_failures",
 )
-NUMBERS = (*GENERATION, "epochs", "limit")
+NUMBERS = (*GENERATION, "epochs", "limit", "cost_ceiling", "token_ceiling")
 # What the sheet calls a field whose name does not say it.
 WORDS = {"template": "Prompt template", "max_failures": "Attempts per item", "limit": "Items at most"}
 

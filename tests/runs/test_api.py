@@ -270,6 +270,8 @@ ROUTES = [
     ("GET", "/runs/{run}/export/jsonl", READ),
     ("GET", "/runs/{run}/export/csv", READ),
     ("GET", "/runs/{run}/export/zip", READ),
+    ("POST", "/runs/{run}/ceilings", WRITE),
+    ("GET", "/runs/{run}/attempts", READ),
     ("GET", "/runs/{run}/trials", READ),
     ("GET", "/runs/{run}/trials/1", READ),
     ("POST", "/runs/{run}/trials/6/retry", WRITE),
@@ -323,7 +325,7 @@ def test_every_route_of_the_api_is_in_that_table(api: Api) -> None:
     for method, path, _ in ROUTES:
         for ours_, theirs in plain.items():
             path = path.replace(ours_, theirs)
-        path = path.replace("{id}/trials", "{run_id}/trials")
+        path = path.replace("{id}/trials", "{run_id}/trials").replace("{id}/attempts", "{run_id}/attempts")
         tried.add((method, "/runs/{id}/export/{kind}" if "/export/" in path else path))
     assert tried == ours
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ class Command(BaseCommand):
             help="such as temperature=0, max_tokens=512",
         )
         add("--concurrency", type=int, metavar="N", help="calls in flight")
+        add("--max-cost", type=dollars, metavar="DOLLARS", help="pause before the run has cost more")
+        add("--max-tokens", type=int, metavar="N", help="pause before it has used more, input and output")
+        add("--cache", action="store_true", help="reuse the workspace's answers to identical requests")
         add("--limit", type=int, metavar="N", help="only the first N items")
         add("--workspace", default="", metavar="SLUG")
         add("--dataset", default="", metavar="NAME", help="default: the file's name")
@@ -94,14 +98,15 @@ class Command(BaseCommand):
         key = preparing.api_key_of(options["api_key_env"])
         preparing.ready_database(self.stderr_line)
         if options["resume"] is not None:
-            return self.resumed(options["resume"], options["workspace"], key)
+            return self.resumed(options, key)
         access = system_access(preparing.workspace_of(options["workspace"]))
         return access, preparing.launch_wish(access, wish_of(options, key))
 
-    def resumed(self, run_id: int, slug: str, key: str) -> tuple[Access, Run]:
-        run = preparing.resumable_run(run_id, slug)
+    def resumed(self, options: dict[str, Any], key: str) -> tuple[Access, Run]:
+        run = preparing.resumable_run(options["resume"], options["workspace"])
         access = system_access(run.workspace)
         preparing.renewed_key(access, run, key)
+        preparing.raised_ceilings(access, run, options["max_cost"], options["max_tokens"])
         if run.status in (RunStatus.PAUSED, RunStatus.CANCELED):
             run_resume(access, run)
         elif run.is_finished:
@@ -127,8 +132,17 @@ class Command(BaseCommand):
             self.stderr.write(text, style_func=lambda line: line)
 
 
+def dollars(text: str) -> Decimal:
+    """For argparse, which reports a ValueError as bad usage."""
+    try:
+        return Decimal(text.lstrip("$"))
+    except InvalidOperation as error:
+        raise ValueError(text) from error
+
+
 def wish_of(options: dict[str, Any], key: str) -> Wish:
-    names = ("file", "base_url", "model", "template", "concurrency", "limit", "dataset")
+    names = ("file", "base_url", "model", "template", "concurrency", "limit", "dataset", "max_cost",
+             "max_tokens", "cache")  # fmt: skip
     return Wish(
         **{name: options[name] for name in names},
         mapping=options["map"],
