@@ -11,7 +11,7 @@ register = template.Library()
 
 OUTCOMES = {
     "open": "In flight",
-    "lost": "Lost",
+    "lost": "Worker lost",
     "rate_limited": "Too many requests",
     "unauthorized": "Not authorized",
     "not_found": "Not found",

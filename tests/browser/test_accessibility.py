@@ -17,12 +17,14 @@ PAGES = (
     "1/?item=2",
     "1/?verdict=errored",
     "1/delete/",
+    "1/attempts/",
     "?launch=1",
     "../datasets/",
     "../datasets/upload/",
     "../models/",
     "../members/",
     "../tokens/",
+    "../settings/",
     "../../../status/",
 )
 
