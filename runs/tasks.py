@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import shared_task, signals
 from django.conf import settings
+from django.db import close_old_connections
 
 from runs.engine import leases, recovery
 from runs.engine.host import end_soon, host
@@ -16,8 +17,10 @@ WAKE_WITHIN_S = 10.0  # after that a later sweep has sent the message anew
 def pump(run_id: int, joins: bool = False) -> None:
     """One slice of a run; goes on in another while work is left, so that other runs get their turn.
 
-    The first process at a large run calls others that are free to join it.
+    The first process at a large run calls others that are free to join it. A connection that broke when the
+    database was restarted is left behind first, here as in the sweep.
     """
+    close_old_connections()
     if not joins:
         for _ in range(leases.pumps_missing(run_id) - 1):
             pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)
@@ -28,6 +31,7 @@ def pump(run_id: int, joins: bool = False) -> None:
 @shared_task(name="runs.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Puts right what a lost worker or message left behind."""
+    close_old_connections()
     for run_id in recovery.sweep():
         pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)
 
