@@ -101,10 +101,28 @@ class Scorer(Configurable[OptionsT], ABC):
         """Never raises on any text; a missing reference is unscored, an empty response is wrong."""
 
 
+class Degree(Scorer[OptionsT]):
+    """How near the response comes to the nearest of its references; passes from `options.pass_at` on."""
+
+    def score(self, subject: Subject) -> Verdict:
+        if not subject.references:
+            return unscored(NO_REFERENCE)
+        if not subject.response.strip():
+            return verdict(False, answer="", explanation=EMPTY)
+        value, explanation = self.nearest(subject.response, subject.references)
+        pass_at: float = getattr(self.options, "pass_at")  # noqa: B009 (each has the option, with its own default)
+        return graded(value, pass_at=pass_at, answer=subject.response.strip(), explanation=explanation)
+
+    @abstractmethod
+    def nearest(self, response: str, references: Sequence[str]) -> tuple[float, str]:
+        """The value and what it comes from."""
+
+
 __all__ = [
     "EMPTY",
     "NO_REFERENCE",
     "BadOptions",
+    "Degree",
     "NoOptions",
     "OptionField",
     "Scorer",

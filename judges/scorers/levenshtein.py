@@ -1,22 +1,11 @@
 """Levenshtein similarity: how few letters must change to make the response a reference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from judges.scorers.base import (
-    EMPTY,
-    NO_REFERENCE,
-    Scorer,
-    Subject,
-    TextOptions,
-    Verdict,
-    graded,
-    option,
-    quoted,
-    unscored,
-    verdict,
-)
+from judges.scorers.base import Degree, TextOptions, option, quoted
 from judges.scorers.normalise import normalise
 
 READ = 20_000  # characters of a text that are read
@@ -29,7 +18,7 @@ class LevenshteinOptions(TextOptions):
     pass_at: float = option(0.9, help="Passes from this value (0 to 1) on")
 
 
-class LevenshteinSimilarity(Scorer[LevenshteinOptions]):
+class LevenshteinSimilarity(Degree[LevenshteinOptions]):
     key = "levenshtein"
     title = "Levenshtein similarity"
     description = (
@@ -38,24 +27,15 @@ class LevenshteinSimilarity(Scorer[LevenshteinOptions]):
     )
     Options = LevenshteinOptions
 
-    def score(self, subject: Subject) -> Verdict:
-        if not subject.references:
-            return unscored(NO_REFERENCE)
-        if not subject.response.strip():
-            return verdict(False, answer="", explanation=EMPTY)
-        given = self.plain(subject.response)
-        compared = [(self.plain(reference), reference) for reference in subject.references]
+    def nearest(self, response: str, references: Sequence[str]) -> tuple[float, str]:
+        given = self.plain(response)
+        compared = [(self.plain(reference), reference) for reference in references]
         value, wanted, nearest = max(
             (Levenshtein.normalized_similarity(given, plain), plain, each) for plain, each in compared
         )
         edits = Levenshtein.distance(given, wanted)
         longer = max(len(given), len(wanted))
-        return graded(
-            float(value),
-            pass_at=self.options.pass_at,
-            answer=subject.response.strip(),
-            explanation=f"{edits:,} edits over {longer:,} letters from {quoted(nearest)}",
-        )
+        return float(value), f"{edits:,} edits over {longer:,} letters from {quoted(nearest)}"
 
     def plain(self, text: str) -> str:
         options = self.options

@@ -7,19 +7,7 @@ from itertools import pairwise
 
 from rapidfuzz.distance import LCSseq
 
-from judges.scorers.base import (
-    EMPTY,
-    NO_REFERENCE,
-    Scorer,
-    Subject,
-    TextOptions,
-    Verdict,
-    graded,
-    option,
-    quoted,
-    unscored,
-    verdict,
-)
+from judges.scorers.base import Degree, TextOptions, option, quoted
 from judges.scorers.squad import Overlap, overlap
 
 READ = 100_000  # characters of a text that are read
@@ -51,7 +39,7 @@ class RougeOptions(TextOptions):
     pass_at: float = option(0.5, help="Passes from this value (0 to 1) on")
 
 
-class Rouge(Scorer[RougeOptions]):
+class Rouge(Degree[RougeOptions]):
     key = "rouge"
     title = "ROUGE"
     description = (
@@ -59,24 +47,15 @@ class Rouge(Scorer[RougeOptions]):
     )
     Options = RougeOptions
 
-    def score(self, subject: Subject) -> Verdict:
-        if not subject.references:
-            return unscored(NO_REFERENCE)
-        if not subject.response.strip():
-            return verdict(False, answer="", explanation=EMPTY)
-        given = self.tokens(subject.response)
+    def nearest(self, response: str, references: Sequence[str]) -> tuple[float, str]:
+        given = self.tokens(response)
         found, nearest = max(
-            ((self.overlap(given, self.tokens(each)), each) for each in subject.references),
+            ((self.overlap(given, self.tokens(each)), each) for each in references),
             key=lambda pair: self.value(pair[0]),
         )
-        value, name = self.value(found), self.options.variant.replace("rouge", "ROUGE-")
-        return graded(
-            value,
-            pass_at=self.options.pass_at,
-            answer=subject.response.strip(),
-            explanation=f"{name}: precision {found.precision:.3f}, recall {found.recall:.3f}, "
-            f"F {found.f1:.3f} with {quoted(nearest)}",
-        )
+        name = self.options.variant.replace("rouge", "ROUGE-")
+        shares = f"precision {found.precision:.3f}, recall {found.recall:.3f}, F {found.f1:.3f}"
+        return self.value(found), f"{name}: {shares} with {quoted(nearest)}"
 
     def value(self, found: Overlap) -> float:
         return float(getattr(found, self.options.measure))

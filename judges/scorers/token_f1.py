@@ -1,20 +1,9 @@
 """Token F1: the words that response and reference share, by SQuAD's definition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from judges.scorers.base import (
-    EMPTY,
-    NO_REFERENCE,
-    Scorer,
-    Subject,
-    TextOptions,
-    Verdict,
-    graded,
-    option,
-    quoted,
-    unscored,
-    verdict,
-)
+from judges.scorers.base import Degree, TextOptions, option, quoted
 from judges.scorers.squad import overlap, squad_normalise
 
 
@@ -33,7 +22,7 @@ class TokenF1Options(TextOptions):
     pass_at: float = option(0.5, help="Passes from this value (0 to 1) on")
 
 
-class TokenF1(Scorer[TokenF1Options]):
+class TokenF1(Degree[TokenF1Options]):
     key = "token_f1"
     title = "Token F1"
     description = (
@@ -42,23 +31,14 @@ class TokenF1(Scorer[TokenF1Options]):
     )
     Options = TokenF1Options
 
-    def score(self, subject: Subject) -> Verdict:
-        if not subject.references:
-            return unscored(NO_REFERENCE)
-        if not subject.response.strip():
-            return verdict(False, answer="", explanation=EMPTY)
-        given = squad_normalise(subject.response)
+    def nearest(self, response: str, references: Sequence[str]) -> tuple[float, str]:
+        given = squad_normalise(response)
         value, nearest = max(
-            ((self.measured(given, squad_normalise(each)), each) for each in subject.references),
+            ((self.measured(given, squad_normalise(each)), each) for each in references),
             key=lambda pair: pair[0],
         )
         name = {"f1": "F1", "exact": "exact match"}.get(self.options.measure, self.options.measure)
-        return graded(
-            value,
-            pass_at=self.options.pass_at,
-            answer=subject.response.strip(),
-            explanation=f"{name} {value:.3f} with {quoted(nearest)}",
-        )
+        return value, f"{name} {value:.3f} with {quoted(nearest)}"
 
     def measured(self, given: str, wanted: str) -> float:
         if self.options.measure == "exact":

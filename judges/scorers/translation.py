@@ -1,5 +1,6 @@
 """BLEU and chrF of one response by sacrebleu, whose definitions and scale (0 to 100) are kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,18 +13,7 @@ from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
 from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
 from sacrebleu.tokenizers.tokenizer_zh import TokenizerZh
 
-from judges.scorers.base import (
-    EMPTY,
-    NO_REFERENCE,
-    Scorer,
-    Subject,
-    TextOptions,
-    Verdict,
-    graded,
-    option,
-    unscored,
-    verdict,
-)
+from judges.scorers.base import Degree, TextOptions, option
 
 READ = 20_000  # characters of a text that are read
 KEPT = 256  # texts that sacrebleu's tokenizers may remember: their own limit is 65,536 of any length
@@ -43,7 +33,7 @@ class BleuOptions(TextOptions):
     pass_at: float = option(30.0, help="Passes from this value (0 to 100) on")
 
 
-class Bleu(Scorer[BleuOptions]):
+class Bleu(Degree[BleuOptions]):
     key = "bleu"
     title = "BLEU"
     description = (
@@ -57,20 +47,10 @@ class Bleu(Scorer[BleuOptions]):
         super().__init__(options)
         self.metric = bleu_metric(options.tokenize, options.lowercase)
 
-    def score(self, subject: Subject) -> Verdict:
-        references = [reference[:READ] for reference in subject.references]
-        if not references:
-            return unscored(NO_REFERENCE)
-        if not subject.response.strip():
-            return verdict(False, answer="", explanation=EMPTY)
-        found = self.metric.sentence_score(subject.response[:READ], references)
+    def nearest(self, response: str, references: Sequence[str]) -> tuple[float, str]:
+        found = self.metric.sentence_score(response[:READ], [reference[:READ] for reference in references])
         forget_texts()
-        return graded(
-            min(self.best, float(found.score)),
-            pass_at=self.options.pass_at,
-            answer=subject.response.strip(),
-            explanation=_explain(found),
-        )
+        return min(self.best, float(found.score)), _explain(found)
 
 
 def _explain(found: BLEUScore) -> str:
@@ -90,7 +70,7 @@ class ChrfOptions(TextOptions):
     pass_at: float = option(50.0, help="Passes from this value (0 to 100) on")
 
 
-class Chrf(Scorer[ChrfOptions]):
+class Chrf(Degree[ChrfOptions]):
     key = "chrf"
     title = "chrF"
     description = "Character n-gram F-score of sacrebleu, 0 to 100 (chrF2; with two word orders, chrF2++)."
@@ -101,19 +81,9 @@ class Chrf(Scorer[ChrfOptions]):
         super().__init__(options)
         self.metric = chrf_metric(int(options.word_order), options.lowercase)
 
-    def score(self, subject: Subject) -> Verdict:
-        references = [reference[:READ] for reference in subject.references]
-        if not references:
-            return unscored(NO_REFERENCE)
-        if not subject.response.strip():
-            return verdict(False, answer="", explanation=EMPTY)
-        found = self.metric.sentence_score(subject.response[:READ], references)
-        return graded(
-            min(self.best, float(found.score)),
-            pass_at=self.options.pass_at,
-            answer=subject.response.strip(),
-            explanation=f"{found.name} {found.score:.1f}",
-        )
+    def nearest(self, response: str, references: Sequence[str]) -> tuple[float, str]:
+        found = self.metric.sentence_score(response[:READ], [reference[:READ] for reference in references])
+        return min(self.best, float(found.score)), f"{found.name} {found.score:.1f}"
 
 
 @lru_cache(maxsize=64)
