@@ -9,16 +9,17 @@ import json
 import ssl
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import aiohttp
 import httpx
 from django.conf import settings
-from httpx_aiohttp import AiohttpTransport
+from multidict import CIMultiDict
+from yarl import URL
 
 from registry import failures, rules
 from registry.calls import CallFailed, ChatRequest, Completion, Endpoint
@@ -35,13 +36,15 @@ CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 30.0
 END_OF_STREAM_S = 0.1
 PREPARED_KEPT = 512
+JSON = "application/json"
 FIXED_HEADERS = {
     "accept": "application/json, text/event-stream",
     "accept-encoding": "identity",
-    "content-type": "application/json",
+    "content-type": JSON,
     "user-agent": "Evalportal",
 }
-EXTENSIONS = {"timeout": {"connect": CONNECT_TIMEOUT_S}}
+TIMEOUT = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)  # the rest is under the call's deadline
+Response = aiohttp.ClientResponse
 OnText = Callable[[str], None]
 T = TypeVar("T")
 
@@ -52,18 +55,10 @@ class Prepared:
 
     endpoint: Endpoint
     wire: WireFormat
-    chat_url: httpx.URL
-    models_url: httpx.URL
-    headers: httpx.Headers
+    chat_url: URL
+    models_url: URL
+    headers: CIMultiDict[str]
     secrets: failures.Secrets
-
-    def request(self, chat: ChatRequest | None) -> httpx.Request:
-        """For a completion, or without one for the list of models."""
-        if chat is None:
-            return httpx.Request("GET", self.models_url, headers=self.headers, extensions=EXTENSIONS)
-        return httpx.Request(
-            "POST", self.chat_url, headers=self.headers, content=self.wire.body(chat), extensions=EXTENSIONS
-        )
 
 
 class Client:
@@ -72,9 +67,7 @@ class Client:
     def __init__(self, *, max_connections: int = 4096):
         self.max_connections = max_connections
         self.gate = Gate(settings.OUTBOUND_ALLOW)
-        # Spoken to directly: httpx.AsyncClient above it would keep cookies across workspaces' providers,
-        # and costs as much again as the transport.
-        self._transport = AiohttpTransport(verify=tls_context(), trust_env=False, client=self._session)
+        self._opened: aiohttp.ClientSession | None = None
         self._prepared: dict[int, Prepared] = {}
 
     async def complete(
@@ -82,14 +75,19 @@ class Client:
     ) -> Completion:
         """One chat completion; `on_text` gets each piece as it streams in. Raises CallFailed."""
         started = time.perf_counter()
-        first_token_ms = None
-        async with self._answered(endpoint, started, request) as (response, prepared):
+        first_token_ms: int | None = None
+
+        async def read(response: Response, prepared: Prepared) -> tuple[Answer, int]:
+            nonlocal first_token_ms
             if request.stream and _is_event_stream(response):
                 answer, first_token_ms = await _streamed(response, prepared.wire, on_text, started)
             else:
                 answer = _understood(prepared.wire.answer, await _body(response))
                 if on_text is not None:
                     on_text(answer.text)
+            return answer, response.status
+
+        answer, status = await self._ask(endpoint, request, read, started)
         return Completion(
             text=answer.text,
             finish_reason=answer.finish_reason,
@@ -97,16 +95,20 @@ class Client:
             output_tokens=answer.output_tokens,
             latency_ms=_ms_since(started),
             first_token_ms=first_token_ms,
-            status_code=response.status_code,
+            status_code=status,
         )
 
     async def list_models(self, endpoint: Endpoint) -> list[str]:
         """The names that the endpoint says it serves, sorted. Raises CallFailed."""
-        async with self._answered(endpoint, time.perf_counter()) as (response, prepared):
+
+        async def read(response: Response, prepared: Prepared) -> list[str]:
             return _understood(prepared.wire.models, await _body(response))
 
+        return await self._ask(endpoint, None, read, time.perf_counter())
+
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def __aenter__(self) -> "Client":
         return self
@@ -115,36 +117,48 @@ class Client:
         await self.aclose()
 
     def _session(self) -> aiohttp.ClientSession:
-        """Made by the transport at the first call, inside the loop."""
-        connector = aiohttp.TCPConnector(
-            limit=self.max_connections,
-            ssl=tls_context(),
-            keepalive_timeout=KEEPALIVE_S,
-            ttl_dns_cache=60,
-            resolver=GatedResolver(self.gate),
-            socket_factory=self.gate.socket,
-        )
-        return aiohttp.ClientSession(
-            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
-        )
+        """Made at the first call, inside the loop. It keeps no cookies: workspaces share it."""
+        if self._opened is None:
+            connector = aiohttp.TCPConnector(
+                limit=self.max_connections,
+                ssl=tls_context(),
+                keepalive_timeout=KEEPALIVE_S,
+                ttl_dns_cache=60,
+                resolver=GatedResolver(self.gate),
+                socket_factory=self.gate.socket,
+            )
+            self._opened = aiohttp.ClientSession(
+                connector=connector,
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=TIMEOUT,
+            )
+        return self._opened
 
-    @asynccontextmanager
-    async def _answered(
-        self, endpoint: Endpoint, started: float, request: ChatRequest | None = None
-    ) -> AsyncIterator[tuple[httpx.Response, Prepared]]:
-        """A 2xx response to read under the deadline; all that can go wrong becomes CallFailed."""
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        request: ChatRequest | None,
+        read: Callable[[Response, Prepared], Awaitable[T]],
+        started: float,
+    ) -> T:
+        """What `read` makes of a 2xx answer, under the deadline; all that can go wrong becomes CallFailed.
+
+        Asks for a completion, or without a request for the list of models.
+        """
         secrets: failures.Secrets = ()
         try:
             prepared = self._prepare(endpoint)
             secrets = prepared.secrets
             async with asyncio.timeout(endpoint.timeout_s):
-                response = await self._transport.handle_async_request(prepared.request(request))
+                response = await self._send(prepared, request)
                 try:
-                    if not 200 <= response.status_code < 300:
+                    if not 200 <= response.status < 300:
                         raise await _refusal(response, prepared)
-                    yield response, prepared
+                    return await read(response, prepared)
                 finally:
-                    await response.aclose()
+                    response.release()
         except CallFailed as failed:
             failed.latency_ms = _ms_since(started)
             raise
@@ -155,13 +169,20 @@ class Client:
             failure.latency_ms = _ms_since(started)
             raise failure from None  # the cause may hold the request with its key
 
+    async def _send(self, prepared: Prepared, request: ChatRequest | None) -> Response:
+        session, headers = self._session(), prepared.headers
+        if request is None:
+            return await session.get(prepared.models_url, headers=headers, allow_redirects=False)
+        body = aiohttp.BytesPayload(prepared.wire.body(request), content_type=JSON)  # of any size
+        return await session.post(prepared.chat_url, headers=headers, data=body, allow_redirects=False)
+
     def _prepare(self, endpoint: Endpoint) -> Prepared:
         """Kept by identity: callers use one Endpoint for many calls."""
         known = self._prepared.get(id(endpoint))
         if known is not None and known.endpoint is endpoint:
             return known
         made = prepare(endpoint)
-        self.gate.check_literal(made.chat_url.host)
+        self.gate.check_literal(made.chat_url.host or "")
         if len(self._prepared) >= PREPARED_KEPT:
             self._prepared.clear()
         self._prepared[id(endpoint)] = made
@@ -177,17 +198,24 @@ def prepare(endpoint: Endpoint) -> Prepared:
         wire=wire,
         chat_url=endpoint_url(endpoint.base_url, wire.chat_path),
         models_url=endpoint_url(endpoint.base_url, wire.models_path),
-        headers=httpx.Headers({**FIXED_HEADERS, **wire.headers(api_key), **extra}),
+        headers=_sendable({**FIXED_HEADERS, **wire.headers(api_key), **extra}),
         secrets=failures.secrets_of(
             api_key, (*endpoint.headers.values(), *rules.query_values(endpoint.base_url))
         ),
     )
 
 
-def endpoint_url(base_url: str, path: str) -> httpx.URL:
+def endpoint_url(base_url: str, path: str) -> URL:
     """The path under the base URL; a query that the base URL carries stays. Raises httpx.InvalidURL."""
     base = httpx.URL(base_url)
-    return base.copy_with(path=base.path.rstrip("/") + path, fragment=None)
+    return URL(str(base.copy_with(path=base.path.rstrip("/") + path, fragment=None)))
+
+
+def _sendable(headers: dict[str, str]) -> CIMultiDict[str]:
+    """Raises UnicodeEncodeError for what HTTP cannot send."""
+    for name, value in headers.items():
+        f"{name}{value}".encode("ascii")
+    return CIMultiDict(headers)
 
 
 @cache
@@ -201,7 +229,7 @@ def tls_context() -> ssl.SSLContext:
 class Inflow:
     """Counts a body as it comes in and unpacks it within the limit."""
 
-    def __init__(self, response: httpx.Response, limit: int = MAX_BODY_BYTES):
+    def __init__(self, response: Response, limit: int = MAX_BODY_BYTES):
         self.left = limit
         packing = response.headers.get("content-encoding", "identity").lower()
         if packing not in ("identity", "", "gzip", "deflate"):
@@ -223,35 +251,28 @@ class Inflow:
         return chunk
 
 
-def _chunks(response: httpx.Response) -> Any:
-    """The raw body, as an async generator to be closed."""
-    return aclosing(cast(Any, response.stream).__aiter__())
+async def _body(response: Response) -> bytes:
+    inflow, chunks = Inflow(response), []
+    while chunk := await response.content.readany():
+        chunks.append(inflow.take(chunk))
+    return b"".join(chunks)
 
 
-async def _body(response: httpx.Response) -> bytes:
-    inflow = Inflow(response)
-    async with _chunks(response) as chunks:
-        return b"".join([inflow.take(chunk) async for chunk in chunks])
-
-
-async def _refusal(response: httpx.Response, prepared: Prepared) -> CallFailed:
+async def _refusal(response: Response, prepared: Prepared) -> CallFailed:
     """Reads the beginning of an error's body; that it breaks off or goes on for ever does not matter."""
     kept = b""
     try:
         inflow = Inflow(response)
-        async with _chunks(response) as chunks:
-            async for chunk in chunks:
-                kept += inflow.take(chunk)
-                if len(kept) >= MAX_ERROR_BYTES:
-                    break
-    except (CallFailed, BadAnswer, httpx.TransportError):
+        while len(kept) < MAX_ERROR_BYTES and (chunk := await response.content.readany()):
+            kept += inflow.take(chunk)
+    except (CallFailed, BadAnswer, aiohttp.ClientError):
         pass
     said = prepared.wire.error(failures.as_json(kept))
-    return failures.refusal(response, kept[:MAX_ERROR_BYTES], said, prepared.secrets)
+    return failures.refusal(response.status, response.headers, kept[:MAX_ERROR_BYTES], said, prepared.secrets)
 
 
 async def _streamed(
-    response: httpx.Response, wire: WireFormat, on_text: OnText | None, started: float
+    response: Response, wire: WireFormat, on_text: OnText | None, started: float
 ) -> tuple[Answer, int | None]:
     """The answer of an event stream, and when its first text came."""
     reader, lines, inflow = wire.stream_reader(), EventLines(), Inflow(response)
@@ -266,26 +287,25 @@ async def _streamed(
             if text and on_text is not None:
                 on_text(text)
 
-    async with _chunks(response) as chunks:
-        async for chunk in chunks:
-            feed(lines.feed(inflow.take(chunk)))
-            if reader.done:
-                await _drain(chunks, inflow)
-                break
-        else:
-            feed(lines.rest())
+    while chunk := await response.content.readany():
+        feed(lines.feed(inflow.take(chunk)))
+        if reader.done:
+            await _drain(response, inflow)
+            break
+    else:
+        feed(lines.rest())
     return reader.answer(), first_token_ms
 
 
-async def _drain(chunks: AsyncIterator[bytes], inflow: Inflow) -> None:
+async def _drain(response: Response, inflow: Inflow) -> None:
     """Reads on to the body's end, if it comes at once: only then the connection can be used again."""
-    with suppress(TimeoutError, httpx.TransportError, CallFailed):
+    with suppress(TimeoutError, aiohttp.ClientError, CallFailed):
         async with asyncio.timeout(END_OF_STREAM_S):
-            async for chunk in chunks:
+            while chunk := await response.content.readany():
                 inflow.take(chunk)
 
 
-def _is_event_stream(response: httpx.Response) -> bool:
+def _is_event_stream(response: Response) -> bool:
     return "event-stream" in response.headers.get("content-type", "")
 
 

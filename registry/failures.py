@@ -5,7 +5,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -66,7 +66,7 @@ def body_start(body: bytes, secrets: Secrets) -> str:
     return redact(storable(body.decode("utf-8", "replace")), secrets)[:BODY_START_CHARS]
 
 
-def retry_after_ms(headers: httpx.Headers, now: float | None = None) -> int | None:
+def retry_after_ms(headers: Mapping[str, str], now: float | None = None) -> int | None:
     """How long the endpoint asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date."""
     exact = _wait_ms(lambda: float(headers["retry-after-ms"]))
     if exact is not None:
@@ -94,9 +94,10 @@ def _wait_ms(read: Callable[[], float]) -> int | None:
         return None
 
 
-def refusal(response: httpx.Response, body: bytes, said: ErrorBody, secrets: Secrets) -> CallFailed:
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, said: ErrorBody, secrets: Secrets
+) -> CallFailed:
     """The failure that an answer other than 2xx means."""
-    status = response.status_code
     kind = _kind(status)
     advice = ADVICE[kind]
     if kind == "rate_limited" and said.code in CREDIT_CODES:
@@ -104,14 +105,14 @@ def refusal(response: httpx.Response, body: bytes, said: ErrorBody, secrets: Sec
     elif status == 402:
         advice = ADVICE["credit"]
     if 300 <= status < 400:
-        target = redact(storable(response.headers.get("location", "")), secrets)[:SAID_CHARS]
+        target = redact(storable(headers.get("location", "")), secrets)[:SAID_CHARS]
         advice = f"The endpoint redirects to {target or 'elsewhere'}, not followed; correct the base URL"
     told = redact(storable(said.message), secrets)[:SAID_CHARS].strip()
     return CallFailed(
         kind,
         f"{advice} ({_status_words(status)}){': ' + told if told else '.'}",
         status_code=status,
-        retry_after_ms=retry_after_ms(response.headers),
+        retry_after_ms=retry_after_ms(headers),
         body_start=body_start(body, secrets),
     )
 
@@ -138,7 +139,7 @@ def failure_of(error: Exception, endpoint: Endpoint, secrets: Secrets) -> CallFa
             status_code=200,
             body_start=body_start(error.body, secrets),
         )
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ServerTimeoutError):
         return CallFailed("timeout", f"No complete answer within {endpoint.timeout_s:g} s.")
     if isinstance(error, AddressBlocked):
         return CallFailed("blocked", str(error))
@@ -148,18 +149,17 @@ def failure_of(error: Exception, endpoint: Endpoint, secrets: Secrets) -> CallFa
         return CallFailed(
             "bad_request", "The key or a header holds characters that HTTP cannot send; enter it again."
         )
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
+    unsendable = isinstance(error, httpx.InvalidURL | aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError)
+    if not unsendable and isinstance(error, aiohttp.ClientError | OSError):
+        return _connection(error)
+    if unsendable or isinstance(error, ValueError):
         return CallFailed(
             "bad_request", f"The request cannot be sent: {redact(str(error), secrets)[:SAID_CHARS]}"
         )
-    if isinstance(error, httpx.TransportError | aiohttp.ClientError | OSError):
-        told_by_transport = isinstance(error, httpx.TransportError) and error.__cause__ is not None
-        return _connection(error.__cause__ or error if told_by_transport else error)
     return None
 
 
-def _connection(cause: BaseException) -> CallFailed:
-    """The transport reports most of these as ConnectTimeout; what is true stands in its cause."""
+def _connection(cause: Exception) -> CallFailed:
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         reason = getattr(cause.certificate_error, "verify_message", "") or cause.certificate_error
         return CallFailed("certificate", f"The certificate of {cause.host} cannot be trusted: {reason}.")

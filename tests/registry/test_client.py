@@ -428,7 +428,7 @@ async def test_connections_are_kept_for_the_next_call(stub: StubEndpoint) -> Non
         endpoint = seen.endpoint(base_url=stub.base_url)
         for streamed in (False, True, False, True):
             await client.complete(endpoint, chat(stream=streamed))
-        session = client._transport.client
+        session = client._session()
         assert sum(len(kept) for kept in session._connector._conns.values()) == 1  # type: ignore[union-attr]
 
 
