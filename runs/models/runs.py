@@ -37,7 +37,10 @@ class Run(models.Model):
     [{"key", "name", "options"}], "epochs": int, "concurrency": int, "max_failures": int,
     "cache": bool, "responses": "fresh" | "recorded", "recorded_name": str, "model": {"name", "alias",
     "source", "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
-    "dataset": {"name", "version", "content_hash"}}.
+    "dataset": {"name", "version", "content_hash"}, "judges": [{"name", "title", "kind", "version" (id),
+    "panel", "judging" (id of the run; null for a panel)}]}; of a judging also "judge": its frozen version.
+    A *judging* (docs/adr/0005-judging.md) is a run that asks a judge model about the responses of another,
+    `judged`; `opponent` is the run that it is compared with.
     `summary` is kept by the engine: {"latency": {"p50", "p50_low", "p50_high", "p95", "p95_low",
     "p95_high", "n"}, "sections": {name: {"p50", "n"}}}, latencies in ms.
     """
@@ -52,6 +55,29 @@ class Run(models.Model):
     )
     alias = models.CharField(max_length=120, help_text="Results are grouped by this")
     label = models.CharField(max_length=120, blank=True)
+    judged = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="judgings",
+        help_text="Of a judging: the run whose responses it reads",
+    )
+    opponent = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="opposed",
+        help_text="Of a judging that compares: the run with the other responses",
+    )
+    scorer = models.CharField(
+        max_length=80, db_default="", default="", help_text="Of a judging: the name its scores have"
+    )
+    panel = models.CharField(
+        max_length=80, db_default="", default="", help_text="Of a judging: the panel it is a member of"
+    )
+    passes = models.PositiveSmallIntegerField(
+        db_default=1, default=1, help_text="Of a judging: how often it asks for each response"
+    )
     config = models.JSONField(default=dict)
     summary = models.JSONField(default=dict)
 
@@ -119,7 +145,8 @@ class Run(models.Model):
 
     @property
     def scorer_names(self) -> list[str]:
-        return [scorer["name"] for scorer in self.config.get("scorers", [])]
+        """Of code, then of judges; the first one's verdict is the trial's own."""
+        return [scorer["name"] for name in ("scorers", "judges") for scorer in self.config.get(name, [])]
 
 
 class Tally(models.Model):

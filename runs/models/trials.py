@@ -13,7 +13,17 @@ class Trial(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials")
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="trials")
-    epoch = models.PositiveSmallIntegerField(db_default=1)
+    epoch = models.PositiveSmallIntegerField(
+        db_default=1, help_text="Of a judging: (epoch of what is judged - 1) * passes + pass, from 1"
+    )
+    judged = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="judged_by",
+        db_index=False,
+        help_text="Of a judging: the trial whose response is judged",
+    )
     seq = models.PositiveIntegerField(
         help_text="From 1 within the run; the order of work, pages and the grid"
     )
@@ -66,6 +76,7 @@ class Trial(models.Model):
             models.Index(fields=["run", "state", "seq"], name="trial_by_state"),
             models.Index(fields=["run", "passed", "seq"], name="trial_by_verdict"),
             models.Index(fields=["run", "section", "seq"], name="trial_by_section"),
+            models.Index(fields=["judged"], name="trial_by_judged", condition=Q(judged__isnull=False)),
             models.Index(fields=["lease_until_ms"], name="trial_leases", condition=Q(state="leased")),
             models.Index(
                 fields=["cache_key"], name="trial_cache", condition=Q(state="done") & ~Q(cache_key="")
@@ -120,6 +131,11 @@ class Score(models.Model):
     answer = models.TextField(db_default="", help_text="What was read out of the response")
     explanation = models.TextField(db_default="", help_text="Which rule found it, and why it passed or not")
     unscored_reason = models.CharField(max_length=200, db_default="")
+    detail = models.JSONField(
+        null=True,
+        help_text='Of judges that ask several times: {"flags": ["single_pass", "flipped", …], "passes": '
+        '[{"seq", "swapped", "answer", "value", "feedback", "error"}]}; of panels: {"flags", "votes"}',
+    )
 
     class Meta:
         ordering = ["id"]
