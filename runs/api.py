@@ -32,7 +32,7 @@ from runs.api_serializers import (
 from runs.exports import EXPORTS
 from runs.exports.response import export_response
 from runs.models import Attempt, Evaluation, Run, Trial
-from runs.selectors import TrialFilter, runs_of, trial_detail, trials_of, with_counters
+from runs.selectors import TrialFilter, listed, runs_of, trial_detail, trials_of, with_counters
 from runs.selectors_attempts import failed_attempts
 from runs.services import BadCeilings, CannotDo, LaunchProblems
 from workspaces.access import Access
@@ -79,7 +79,7 @@ class EvaluationViewSet(
         evaluations = super().get_queryset()
         if getattr(self, "swagger_fake_view", False):
             return evaluations
-        runs = with_counters(runs_of(self.access.workspace)).order_by("pk")
+        runs = with_counters(listed(self.access.workspace)).order_by("pk")
         return evaluations.prefetch_related(Prefetch("runs", runs))
 
     @extend_schema(
@@ -97,7 +97,7 @@ class EvaluationViewSet(
             evaluation = services.launch(self.access, form.wish())
         except LaunchProblems as error:
             raise ValidationError(_fields(error)) from error
-        runs = list(evaluation.runs.order_by("pk").values_list("pk", flat=True))
+        runs = list(evaluation.runs.filter(judged=None).order_by("pk").values_list("pk", flat=True))
         location = reverse("evaluation-detail", args=[evaluation.pk], request=request)
         return Response(
             {"id": evaluation.pk, "name": evaluation.name, "runs": runs},
@@ -132,7 +132,8 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceView
     def get_queryset(self) -> QuerySet[Any, Any]:
         if getattr(self, "swagger_fake_view", False):
             return super().get_queryset()
-        return with_counters(runs_of(self.access.workspace))
+        find = listed if self.action == "list" else runs_of
+        return with_counters(find(self.access.workspace))
 
     def get_serializer_class(self) -> type[Any]:
         return RunSerializer if self.action == "list" else RunDetailSerializer

@@ -14,6 +14,7 @@ def active_runs(request: HttpRequest) -> dict[str, Any]:
     def count() -> int:
         if held is None:
             return 0
-        return Run.objects.filter(workspace=held.workspace, status__in=ACTIVE_STATUSES).count()
+        runs = Run.objects.filter(workspace=held.workspace, judged=None)
+        return runs.filter(status__in=ACTIVE_STATUSES).count()
 
     return {"active_run_count": count}

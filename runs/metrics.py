@@ -80,7 +80,7 @@ def run_metrics(run: Run, tallies: Iterable[Tally] | None = None) -> list[Metric
     sums = sums_by_scorer(rows)
     partial = not run.is_finished
     metrics: list[Metric] = []
-    for index, scorer in enumerate(run.config.get("scorers", [])):
+    for index, scorer in enumerate(run.all_scorers):
         metrics += _scorer_metrics(
             run, scorer, sums.get(scorer["name"], Sums()), primary=index == 0, partial=partial
         )

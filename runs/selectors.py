@@ -35,8 +35,15 @@ def runs_of(workspace: Workspace) -> QuerySet[Run]:
     )
 
 
+def listed(workspace: Workspace) -> QuerySet[Run]:
+    """Runs that lists show; judgings are shown within the run that they judge."""
+    return runs_of(workspace).filter(judged=None)
+
+
 def on_board() -> Q:
-    return Q(status__in=ACTIVE_STATUSES) | Q(finished_at__gt=timezone.now() - STAYS_ON_BOARD)
+    return Q(judged=None) & (
+        Q(status__in=ACTIVE_STATUSES) | Q(finished_at__gt=timezone.now() - STAYS_ON_BOARD)
+    )
 
 
 def with_counters(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -73,7 +80,7 @@ class ArchiveFilter:
 
 
 def archived(workspace: Workspace, wanted: ArchiveFilter) -> QuerySet[Run]:
-    runs = runs_of(workspace).exclude(status__in=ACTIVE_STATUSES)
+    runs = listed(workspace).exclude(status__in=ACTIVE_STATUSES)
     if wanted.q:
         text = (
             Q(alias__icontains=wanted.q) | Q(label__icontains=wanted.q) | Q(model__name__icontains=wanted.q)
@@ -195,7 +202,7 @@ def cards(runs: Sequence[Run]) -> list[Card]:
     assets = assets_of([glimpse.item_id for glimpse in glimpses.values() if glimpse])
     flying = seqs_in_flight(runs)
     failures = failure_kinds([run.pk for run in runs if run.errored])
-    grids = {run.pk: grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
+    grids = {run.pk: "" if run.judged_id else grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
     made = [_card(run, runs, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
     return [_with_glimpse(each, glimpses.get(each.run.pk), assets) for each in made]
 

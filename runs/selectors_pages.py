@@ -141,7 +141,8 @@ def first_items(version: DatasetVersion, count: int = 1) -> list[Item]:
 
 def last_run_on(version: DatasetVersion) -> Run | None:
     """The newest run on any version of this one's dataset."""
-    return Run.objects.filter(dataset_version__dataset=version.dataset_id).order_by("-id").first()
+    runs = Run.objects.filter(dataset_version__dataset=version.dataset_id, judged=None)
+    return runs.order_by("-id").first()
 
 
 def log_text(run: Run) -> Iterator[str]:

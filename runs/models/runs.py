@@ -1,5 +1,7 @@
 """Evaluations and their runs, with the counters and sums that the engine keeps, and the log."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -37,8 +39,9 @@ class Run(models.Model):
     [{"key", "name", "options"}], "epochs": int, "concurrency": int, "max_failures": int,
     "cache": bool, "responses": "fresh" | "recorded", "recorded_name": str, "model": {"name", "alias",
     "source", "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
-    "dataset": {"name", "version", "content_hash"}, "judges": [{"name", "title", "kind", "version" (id),
-    "panel", "judging" (id of the run; null for a panel)}]}; of a judging also "judge": its frozen version.
+    "dataset": {"name", "version", "content_hash"}, "judges": [{"key": "judge", "name", "title", "kind",
+    "version" (id), "panel", "judging" (id of the run; null for a panel)}]}; of a judging also "judge": its
+    frozen version.
     A *judging* (docs/adr/0005-judging.md) is a run that asks a judge model about the responses of another,
     `judged`; `opponent` is the run that it is compared with.
     `summary` is kept by the engine: {"latency": {"p50", "p50_low", "p50_high", "p95", "p95_low",
@@ -144,9 +147,13 @@ class Run(models.Model):
         return self.done + self.errored + self.canceled
 
     @property
+    def all_scorers(self) -> list[dict[str, Any]]:
+        """Those of code, then judges (`key` is "judge"); the first one's verdict is the trial's own."""
+        return [*self.config.get("scorers", []), *self.config.get("judges", [])]
+
+    @property
     def scorer_names(self) -> list[str]:
-        """Of code, then of judges; the first one's verdict is the trial's own."""
-        return [scorer["name"] for name in ("scorers", "judges") for scorer in self.config.get(name, [])]
+        return [scorer["name"] for scorer in self.all_scorers]
 
 
 class Tally(models.Model):

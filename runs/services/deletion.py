@@ -41,7 +41,7 @@ def run_delete(access: Access, run: Run) -> None:
 
 def evaluation_delete(access: Access, evaluation: Evaluation) -> None:
     """Removes an evaluation with all its runs."""
-    for run in list(evaluation.runs.all()):
+    for run in list(evaluation.runs.filter(judged=None)):
         run_delete(access, run)
     Evaluation.objects.filter(pk=evaluation.pk).delete()
 

@@ -132,7 +132,7 @@ def launch_wish(access: Access, wish: Wish) -> Run:
         )
     except LaunchProblems as error:
         raise BadUsage(_listed(error)) from error
-    return evaluation.runs.select_related("workspace").get()
+    return evaluation.runs.select_related("workspace").get(judged=None)
 
 
 def _listed(error: LaunchProblems | BadCeilings) -> str:

@@ -45,7 +45,7 @@ def launch(request: HttpRequest) -> HttpResponse:
         except LaunchProblems as error:
             form.add_problems(error.problems)
         else:
-            first = evaluation.runs.order_by("-id").values_list("pk", flat=True).first()
+            first = evaluation.runs.filter(judged=None).order_by("-id").values_list("pk", flat=True).first()
             return _to_board(request, f"#run-{first}")
     context = _context(request, form)
     if is_htmx(request):
