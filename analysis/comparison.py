@@ -248,12 +248,17 @@ def compare(
     if missing := [run_id for run_id in wanted if run_id not in known]:
         raise RunsMissing(f"No run {missing[0]} in this workspace")
     runs = [known[run_id] for run_id in wanted]
-    name = scorer or next(iter(runs[0].scorer_names), "")
+    name = scorer or next(iter(scorers_of(runs[0])), "")
     for run in runs:
-        if name not in run.scorer_names:
-            has = ", ".join(run.scorer_names) or "none"
+        if name not in scorers_of(run):
+            has = ", ".join(scorers_of(run)) or "none"
             raise NotComparable(f"Run {run.pk} was not scored by {name or 'anything'}; its scorers: {has}.")
     return _joined(runs, name, [outcomes_of(run, name) for run in runs], values)
+
+
+def scorers_of(run: Run) -> list[str]:
+    """Names of what scored it, as configured, then judges that came later. Needs its tallies prefetched."""
+    return list(dict.fromkeys([*run.scorer_names, *(tally.scorer for tally in run.tallies.all())]))
 
 
 def _joined(runs: Sequence[Run], scorer: str, found: Sequence[Outcomes], values: bool) -> Comparison:

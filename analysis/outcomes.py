@@ -7,7 +7,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,12 @@ import numpy.typing as npt
 from django.db.models import Aggregate, Case, FilteredRelation, IntegerField, Q, TextField, Value, When
 from django.db.models.functions import MD5, Cast, Coalesce, Concat
 
+from analysis.kept import kept
 from analysis.stats.results import Floats, Integers
 from datasets.models import Item, ItemAsset
 from runs.metrics import sums_by_scorer
 from runs.models import Run, Trial, TrialState
 
-KEPT = 16
-"""Runs, versions and answer columns held in this process: about 3 MB each at 100,000 items."""
 Words = npt.NDArray[np.bytes_]
 SEPARATOR = Value("\x1f", output_field=TextField())
 
@@ -63,7 +61,7 @@ class Outcomes:
     items: Integers
     right: Floats
     value: Floats
-    code: Integers
+    code: npt.NDArray[np.int8]
     verdicts: bool
     scored: int
     epochs: int
@@ -73,15 +71,23 @@ def outcomes_of(run: Run, scorer: str) -> Outcomes:
     """One query, or none while the run is as it was. Needs the run's tallies prefetched."""
     sums = sums_by_scorer(run.tallies.all()).get(scorer)
     plain = bool(sums and sums.binary and run.scorer_names[:1] == [scorer])
-    found = _outcomes(run.pk, run.created_at, run.sequence, scorer, plain)
+    found = _kept_outcomes(run, scorer, plain)
     if plain and sums and found.scored < sums.scored:  # some have a value but no verdict
-        return _outcomes(run.pk, run.created_at, run.sequence, scorer, False)
+        return _kept_outcomes(run, scorer, False)
     return found
 
 
-@lru_cache(maxsize=KEPT)
-def _outcomes(run_id: int, made: datetime, sequence: int, scorer: str, plain: bool) -> Outcomes:
-    """`made` and `sequence` tell an unchanged run. `plain`: the verdict that trials carry says it all."""
+def _kept_outcomes(run: Run, scorer: str, plain: bool) -> Outcomes:
+    return kept.of(("outcomes", *same(run), scorer, plain), lambda: _outcomes(run.pk, scorer, plain))
+
+
+def same(run: Run) -> tuple[int, datetime, int]:
+    """What tells an unchanged run."""
+    return run.pk, run.created_at, run.sequence
+
+
+def _outcomes(run_id: int, scorer: str, plain: bool) -> Outcomes:
+    """`plain`: the verdict that trials carry says it all."""
     trials = Trial.objects.filter(run=run_id).order_by()
     source = "" if plain else "verdict__"
     if not plain:
@@ -117,12 +123,14 @@ def _by_item(trial_items: Integers, codes: Integers, values: Floats) -> Outcomes
     count = np.bincount(at[scored], minlength=len(items)).astype(np.float64)
     count[count == 0] = np.nan
     judged = codes <= Code.RIGHT
-    best = np.full(len(items), int(Code.WAITING))
-    np.minimum.at(best, at, codes)
+    best = np.full(len(items), int(Code.WAITING), dtype=np.int8)
+    np.minimum.at(best, at, codes.astype(np.int8))
+    right = np.bincount(at[scored], weights=(codes == Code.RIGHT)[scored], minlength=len(items)) / count
+    value = np.bincount(at[scored], weights=values[scored], minlength=len(items)) / count
     return Outcomes(
         items=items,
-        right=np.bincount(at[scored], weights=(codes == Code.RIGHT)[scored], minlength=len(items)) / count,
-        value=np.bincount(at[scored], weights=values[scored], minlength=len(items)) / count,
+        right=right,
+        value=right if np.array_equal(right, value, equal_nan=True) else value,
         code=best,
         verdicts=bool((judged == scored).all()),
         scored=int(scored.sum()),
@@ -140,11 +148,10 @@ def _floats(text: str | None) -> Floats:
 
 def answers_of(run: Run, scorer: str) -> tuple[Integers, Words]:
     """Ascending item ids and a digest of the answer read out in the first epoch, '' where there is none."""
-    return _answers(run.pk, run.created_at, run.sequence, scorer)
+    return kept.of(("answers", *same(run), scorer), lambda: _answers(run.pk, scorer))
 
 
-@lru_cache(maxsize=KEPT)
-def _answers(run_id: int, made: datetime, sequence: int, scorer: str) -> tuple[Integers, Words]:
+def _answers(run_id: int, scorer: str) -> tuple[Integers, Words]:
     trials = Trial.objects.filter(run=run_id, epoch=1, scores__scorer=scorer).order_by()
     packed = trials.aggregate(items=Packed("item_id"), answers=Packed(MD5("scores__answer")))
     items = _integers(packed["items"])
@@ -158,12 +165,11 @@ def sections_of(run: Run) -> tuple[list[str], Integers, Integers]:
 
     One query, then none: a run's items stay. Loads the dataset version.
     """
-    known = [section["name"] for section in run.dataset_version.sections]
-    return _sections(run.pk, run.created_at, tuple(known))
+    known = tuple(section["name"] for section in run.dataset_version.sections)
+    return kept.of(("sections", run.pk, run.created_at, known), lambda: _sections(run.pk, known))
 
 
-@lru_cache(maxsize=KEPT)
-def _sections(run_id: int, made: datetime, known: tuple[str, ...]) -> tuple[list[str], Integers, Integers]:
+def _sections(run_id: int, known: tuple[str, ...]) -> tuple[list[str], Integers, Integers]:
     rows = Trial.objects.filter(run=run_id, epoch=1).order_by().values("section")
     found = {row["section"]: _integers(row["items"]) for row in rows.annotate(items=Packed("item_id"))}
     names = [name for name in known if name in found] + sorted(set(found) - set(known))
@@ -173,9 +179,23 @@ def _sections(run_id: int, made: datetime, known: tuple[str, ...]) -> tuple[list
     return names, items[order], codes[order]
 
 
-@lru_cache(maxsize=KEPT)
+def latencies_of(run: Run) -> npt.NDArray[np.int32]:
+    """Ascending, in ms, of the calls that were made and accepted; one query, then none."""
+    return kept.of(("latencies", *same(run)), lambda: _latencies(run.pk))
+
+
+def _latencies(run_id: int) -> npt.NDArray[np.int32]:
+    called = Trial.objects.filter(run=run_id, state=TrialState.DONE, latency_ms__isnull=False).order_by()
+    return np.sort(_integers(called.aggregate(found=Packed("latency_ms"))["found"]).astype(np.int32))
+
+
 def contents_of(version_id: int, made: datetime) -> tuple[Integers, Words]:
-    """Ascending item ids of a frozen version and what each holds, as a digest: two queries, then kept.
+    """Ascending item ids of a frozen version and what each holds, as a digest: two queries, then kept."""
+    return kept.of(("contents", version_id, made), lambda: _contents(version_id))
+
+
+def _contents(version_id: int) -> tuple[Integers, Words]:
+    """By the database.
 
     Input, choices, references and images count; the id, section and metadata don't. A second item of
     the same content gets a digest of its own, so that n-th meets n-th in another version.
@@ -219,5 +239,4 @@ def _told_apart(words: Words) -> Words:
 
 def forget() -> None:
     """Empties what this process keeps."""
-    for kept in (_outcomes, _answers, _sections, contents_of):
-        kept.cache_clear()
+    kept.forget()
