@@ -1,4 +1,4 @@
-"""What a process keeps of runs that did not change: arrays, up to a bound in bytes, the oldest use first out."""
+"""What a process keeps of runs that did not change: arrays, up to a bound in bytes; the longest unused go."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
