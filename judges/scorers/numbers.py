@@ -44,11 +44,12 @@ MARKER = re.compile(
 )
 PHRASE = re.compile(r"\b(?:answer|result|total)\s(?:is|equals|=)\s*:?(?=([^\n]{1,200}))", re.IGNORECASE)
 
+# The rule, what must stand in a text for it to fit (quick to see), and its mark.
 RULES = (
-    ("the number in \\boxed{…}", BOXED),
-    ("the number after ####", HASHES),
-    ("the number after the answer marker", MARKER),
-    ("the number after “the answer is”", PHRASE),
+    ("the number in \\boxed{…}", "\\boxed", BOXED),
+    ("the number after ####", "####", HASHES),
+    ("the number after the answer marker", "", MARKER),
+    ("the number after “the answer is”", "", PHRASE),
 )
 WHOLE, LAST = "the whole text", "the last number"
 
@@ -69,7 +70,9 @@ def read_number(text: str, *, fallback: bool = True) -> Found | None:
     bare = tail.strip()
     if len(bare) < 2 * DIGITS and (match := NUMBER.fullmatch(bare.rstrip("."))):
         return _found(match, WHOLE)
-    for rule, pattern in RULES:
+    for rule, needed, pattern in RULES:
+        if needed not in tail:
+            continue
         for marked in reversed(deque(pattern.finditer(tail), maxlen=MARKS)):
             if found := _marked(marked.group(1), rule):
                 return found

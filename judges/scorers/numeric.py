@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from judges.scorers.base import (
     EMPTY,
@@ -69,12 +70,14 @@ class Numeric(Scorer[NumericOptions]):
             return self.near(given.value * hundredth, wanted.value)
         return self.near(given.value, wanted.value * hundredth)
 
+    @cached_property
+    def tolerances(self) -> tuple[Decimal, Decimal]:
+        """Absolute and relative."""
+        return Decimal(str(self.options.absolute_tolerance)), Decimal(str(self.options.relative_tolerance))
+
     def near(self, given: Decimal, wanted: Decimal) -> bool:
-        allowed = max(
-            Decimal(str(self.options.absolute_tolerance)),
-            Decimal(str(self.options.relative_tolerance)) * abs(wanted),
-        )
-        return abs(given - wanted) <= allowed
+        absolute, relative = self.tolerances
+        return given == wanted or abs(given - wanted) <= max(absolute, relative * abs(wanted))
 
 
 def _explain(given: Found, wanted: Found, match: Found | None) -> str:
