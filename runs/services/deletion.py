@@ -12,6 +12,7 @@ from workspaces.access import Access
 CHILDREN = (
     "runs_score",
     "runs_attempt",
+    "runs_handanswer",
     "runs_trial",
     "runs_tally",
     "runs_gridcell",
