@@ -79,13 +79,14 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
 async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
     """A recorded response is scored as it stands; an item without one has nothing to score."""
     if work.recorded is None:
+        words = f"The dataset has no recorded response of {plan.model} for this item."
         return Outcome(
             work.trial,
             "errored",
-            error_kind="not_recorded",
+            error_kind="not_answered" if plan.by_hand else "not_recorded",
             counts=False,
             sent=False,
-            error=f"The dataset has no recorded response of {plan.model} for this item.",
+            error="Nobody has filled in an answer for this item." if plan.by_hand else words,
         )
     return Outcome(
         work.trial,

@@ -19,7 +19,7 @@ from runs.engine.budgets import Ceilings, ceilings_of
 from runs.engine.gates import Limits
 from runs.engine.leases import Claimed
 from runs.engine.rowset import among
-from runs.models import Run
+from runs.models import BY_HAND, HandAnswer, Run
 
 ASSUMED_ANSWER = 1_024  # tokens, where neither the parameters nor experience say
 MAX_COST = 1_000  # dollars of one call; above it, the usage that the endpoint reports is nonsense
@@ -79,6 +79,7 @@ class Plan:
     streams: bool
     sees_images: bool
     recorded_names: Sequence[str]
+    by_hand: bool
     input_price: Decimal | None
     output_price: Decimal | None
     cache_scope: Sequence[Any] | None
@@ -151,6 +152,7 @@ def _plan(run_id: int) -> Plan:
         streams=Capability.STREAMING in frozen["capabilities"],
         sees_images=Capability.VISION in frozen["capabilities"],
         recorded_names=[name for name in (frozen["name"], frozen["alias"]) if name],
+        by_hand=config["responses"] == BY_HAND,
         input_price=prices[0],
         output_price=prices[1],
         cache_scope=_cache_scope(run) if fresh and config.get("cache") else None,
@@ -185,7 +187,17 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
         fields.append("responses")
     items = {row["pk"]: row for row in Item.objects.filter(pk__in=among(ids)).values(*fields)}
     images = _images(ids) if plan.sees_images and plan.calls else {}
+    if plan.by_hand:
+        answers = HandAnswer.objects.filter(trial_id__in=among([trial.id for trial in claimed]))
+        given = dict(answers.values_list("trial_id", "text"))
+        return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
     return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
+
+
+def _answered(trial: Claimed, row: Mapping[str, Any], text: str | None) -> Work:
+    """A trial with what a person filled in for it."""
+    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
+    return Work(*content, recorded=text)
 
 
 def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[tuple[str, str]]) -> Work:

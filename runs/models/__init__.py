@@ -5,7 +5,7 @@ Counters (on Run, Tally and GridCell) move in the same transaction as the trials
 milliseconds since the epoch by the database's clock (`…_ms`), so both databases agree on them.
 """
 
-from runs.models.answers import HandAnswer
+from runs.models.answers import BY_HAND, HandAnswer
 from runs.models.engine import MonthlySpend, ProviderDemand, ProviderHold, PumpLease, Worker
 from runs.models.runs import GRID_CELLS, Evaluation, GridCell, LogLine, Run, Tally, cell_size
 from runs.models.states import ACTIVE_STATUSES, FINISHED_STATUSES, LIVE_STATES, RunStatus, TrialState
@@ -13,6 +13,7 @@ from runs.models.trials import Attempt, Score, Trial
 
 __all__ = [
     "ACTIVE_STATUSES",
+    "BY_HAND",
     "FINISHED_STATUSES",
     "GRID_CELLS",
     "LIVE_STATES",

@@ -6,6 +6,8 @@ from django.db import models
 from runs.models.runs import Run
 from runs.models.trials import Trial
 
+BY_HAND = "by_hand"  # of config["responses"]: people fill them in
+
 
 class HandAnswer(models.Model):
     """What a person pasted as the response of a trial; the engine scores it, and never changes it."""

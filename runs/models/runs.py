@@ -37,8 +37,8 @@ class Run(models.Model):
 
     `config` (frozen at launch, no secrets): {"template": str, "params": {…}, "scorers":
     [{"key", "name", "options"}], "epochs": int, "concurrency": int, "max_failures": int,
-    "cache": bool, "responses": "fresh" | "recorded", "recorded_name": str, "model": {"name", "alias",
-    "source", "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
+    "cache": bool, "responses": "fresh" | "recorded" | "by_hand", "recorded_name": str, "model": {"name",
+    "alias", "source", "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
     "dataset": {"name", "version", "content_hash"}, "judges": [{"key": "judge", "name", "title", "kind",
     "version" (id), "panel", "judging" (id of the run; null for a panel)}]}; of a judging also "judge": its
     frozen version.
