@@ -12,6 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from runs.engine.clock import now_ms_sql
+from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, insert_scores, score_row
 from runs.engine.leases import lock_run
 from runs.engine.outcomes import Outcome
 from runs.engine.rowset import encode, rowset
@@ -54,15 +55,6 @@ ATTEMPT_COLUMNS = {
     "output_tokens": "int",
     "finished_at": "timestamptz",
 }
-SCORE_COLUMNS = {
-    "trial": "bigint",
-    "scorer": "text",
-    "value": "double precision",
-    "passed": "boolean",
-    "answer": "text",
-    "explanation": "text",
-    "unscored_reason": "text",
-}
 MAX_LOGGED_FAILURES = 40
 
 
@@ -91,7 +83,7 @@ def record(
         kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
         ended = _finish_attempts(sent, now) if sent else set()
-        _insert_scores(run_id, kept)
+        insert_scores(run_id, _scores(kept))
         state = _count(run_id, kept)
         if ended and state.status:
             _spend(state.workspace_id, [it for it in sent if (it.trial.id, it.trial.fence) in ended], now)
@@ -198,36 +190,8 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> set[tuple[in
         return {(row[0], row[1]) for row in cursor.fetchall()}
 
 
-def _insert_scores(run_id: int, kept: Iterable[Outcome]) -> None:
-    rows = [
-        {
-            "trial": it.trial.id,
-            "scorer": name,
-            "value": verdict.value,
-            "passed": verdict.passed,
-            "answer": verdict.answer,
-            "explanation": verdict.explanation,
-            "unscored_reason": verdict.unscored_reason,
-        }
-        for it in kept
-        for name, verdict in it.verdicts
-    ]
-    if not rows:
-        return
-    columns = ", ".join(name for name in SCORE_COLUMNS if name != "trial")
-    picked = ", ".join(f"v.{name}" for name in SCORE_COLUMNS if name != "trial")
-    updates = ", ".join(
-        f"{name} = excluded.{name}" for name in SCORE_COLUMNS if name not in ("trial", "scorer")
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO runs_score (run_id, trial_id, {columns})
-            SELECT {int(run_id)}, v.trial, {picked} FROM {rowset(SCORE_COLUMNS)} WHERE true
-            ON CONFLICT (trial_id, scorer) DO UPDATE SET {updates}
-            """,  # noqa: S608 (constants only)
-            [encode(rows)],
-        )
+def _scores(kept: Iterable[Outcome]) -> list[dict[str, Any]]:
+    return [score_row(it.trial.id, name, verdict) for it in kept for name, verdict in it.verdicts]
 
 
 class Standing(NamedTuple):
@@ -311,49 +275,15 @@ def _count_cells(run_id: int, kept: Sequence[Outcome], total: int) -> None:
         {"cell": cell, "done": done, "passed": passed, "errored": bad}
         for cell, (done, passed, bad) in sums.items()
     ]
-    _add(run_id, "runs_gridcell", {"cell": "int"}, {"done": "int", "passed": "int", "errored": "int"}, rows)
+    add(run_id, "runs_gridcell", {"cell": "int"}, {"done": "int", "passed": "int", "errored": "int"}, rows)
 
 
 def _count_tallies(run_id: int, done: Sequence[Outcome]) -> None:
-    sums: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, 0, 0, 0.0, 0.0])
+    sums = Sums()
     for it in done:
         for name, verdict in it.verdicts:
-            tally = sums[(name, it.trial.section)]
-            if verdict.value is None:
-                tally[2] += 1
-                continue
-            tally[0] += 1
-            tally[1] += verdict.passed is True
-            tally[3] += verdict.value
-            tally[4] += verdict.value**2
-    names = ("scored", "passed", "unscored", "value_sum", "value_sum_squares")
-    rows = [
-        {"scorer": scorer, "section": section, **dict(zip(names, values, strict=True))}
-        for (scorer, section), values in sums.items()
-    ]
-    kinds = dict(zip(names, ("int", "int", "int", "double precision", "double precision"), strict=True))
-    _add(run_id, "runs_tally", {"scorer": "text", "section": "text"}, kinds, rows)
-
-
-def _add(
-    run_id: int, table: str, keys: dict[str, str], sums: dict[str, str], rows: Sequence[dict[str, Any]]
-) -> None:
-    """Adds to counter rows, creating missing ones; in order, so that two workers cannot deadlock."""
-    if not rows:
-        return
-    names = [*keys, *sums]
-    picked = ", ".join(f"v.{name}" for name in names)
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
-    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in keys))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO {table} (run_id, {", ".join(names)})
-            SELECT {int(run_id)}, {picked} FROM {rowset({**keys, **sums})} WHERE true
-            ON CONFLICT (run_id, {", ".join(keys)}) DO UPDATE SET {added}
-            """,  # noqa: S608 (constants only)
-            [encode(ordered)],
-        )
+            sums.add(name, it.trial.section, verdict.value, verdict.passed)
+    add(run_id, "runs_tally", TALLY_KEYS, TALLY_SUMS, sums.rows())
 
 
 def _log(
