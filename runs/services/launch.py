@@ -39,7 +39,9 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     _check_numbers(wish, targets, problems)
     _check_scoring(wish, problems)
     _check_ceilings(wish, targets, problems)
-    per_run = _trials(wish, version.item_count if version else 0)
+    per_run = _trials(wish, items_in(version, wish.sections) if version else 0)
+    if version and version.item_count and not per_run:
+        problems["sections"].append("No item of this version is in one of these sections.")
     if per_run * len(targets) > MAX_TRIALS:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
     calls = per_run * len(targets) if wish.responses == "fresh" else 0
@@ -64,20 +66,30 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     )
 
 
+def items_in(version: DatasetVersion, sections: Sequence[str]) -> int:
+    """How many items those sections hold; without sections, all."""
+    if not sections:
+        return version.item_count
+    return sum(section["items"] for section in version.sections if section["name"] in sections)
+
+
 def _trials(wish: Launch, items: int) -> int:
     """Of each run. What is out of bounds is refused elsewhere, and must not break the forecast."""
     most = min(items, max(1, wish.limit)) if wish.limit else items
     return most * min(max(1, wish.epochs), MAX_TRIALS)
 
 
-def launch(access: Access, wish: Launch) -> Evaluation:
-    """Creates the evaluation and its runs and wakes a worker. Raises LaunchProblems; then nothing is made."""
+def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> Evaluation:
+    """Creates the evaluation and its runs and wakes a worker. Raises LaunchProblems; then nothing is made.
+
+    `into`: the runs join this evaluation of the workspace instead of a new one.
+    """
     plan = launch_plan(access, wish)
     if plan.problems or plan.version is None:
         raise LaunchProblems(plan.problems)
     models = [target.model or model_by_name_only(access, target.name) for target in plan.targets]
     with transaction.atomic():
-        evaluation = Evaluation.objects.create(
+        evaluation = into or Evaluation.objects.create(
             workspace=access.workspace,
             created_by=access.actor,
             name=(
@@ -157,6 +169,8 @@ def _check_numbers(wish: Launch, targets: Sequence[Target], problems: dict[str, 
     if len(wish.alias) > 120 or len(wish.label) > 120:
         problems["alias" if len(wish.alias) > 120 else "label"].append("At most 120 characters.")
     _check_params(wish.params, problems)
+    if not _is_storable(list(wish.sections)):
+        problems["sections"].append("It holds a NUL character or half of a surrogate pair.")
     if not _is_storable(wish.params):
         problems["extra_body"].append("It holds a NUL character, half of a surrogate pair, or NaN.")
     if not _is_storable(wish.scorers):
@@ -242,7 +256,7 @@ def _create_run(
         status=RunStatus.PENDING,
         status_reason="Waiting for a worker.",
     )
-    insert_trials(run, epochs=wish.epochs, limit=wish.limit)
+    insert_trials(run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections)
     LogLine.objects.create(
         run=run,
         at=timezone.now(),
@@ -274,6 +288,7 @@ def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> di
         ],
         "epochs": wish.epochs,
         "limit": wish.limit,
+        "sections": list(wish.sections),
         "concurrency": forecast.concurrency_of(Target(model, model.name), wish),
         "max_failures": wish.max_failures,
         "responses": wish.responses,
@@ -302,17 +317,22 @@ def _public(base_url: str) -> str:
     return base_url.partition("?")[0]
 
 
-def insert_trials(run: Run, *, epochs: int, limit: int | None) -> None:
+def insert_trials(run: Run, *, epochs: int, limit: int | None, sections: Sequence[str] = ()) -> None:
     """All trials of a run in one statement; `seq` goes item by item, epochs side by side."""
+    within = f"AND section IN ({', '.join(['%s'] * len(sections))})" if sections else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH RECURSIVE epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < %s)
+            f"""
+            WITH RECURSIVE epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < %s),
+            chosen AS (
+                SELECT id, section, ROW_NUMBER() OVER (ORDER BY position) AS place
+                FROM datasets_item WHERE version_id = %s {within}
+            )
             INSERT INTO runs_trial (run_id, item_id, epoch, seq, section)
-            SELECT %s, item.id, epochs.epoch, (item.position - 1) * %s + epochs.epoch, item.section
-            FROM datasets_item AS item CROSS JOIN epochs
-            WHERE item.version_id = %s AND item.position <= %s
-            ORDER BY item.position, epochs.epoch
-            """,
-            [epochs, run.pk, epochs, run.dataset_version_id, limit or 2**31 - 1],
+            SELECT %s, chosen.id, epochs.epoch, (chosen.place - 1) * %s + epochs.epoch, chosen.section
+            FROM chosen CROSS JOIN epochs
+            WHERE chosen.place <= %s
+            ORDER BY chosen.place, epochs.epoch
+            """,  # noqa: S608 (placeholders)
+            [epochs, run.dataset_version_id, *sections, run.pk, epochs, limit or 2**31 - 1],
         )

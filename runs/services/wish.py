@@ -24,6 +24,7 @@ class Launch:
     """What is to be launched. `recorded_names` are models of the version's recorded responses.
 
     The ceilings are each run's own, in dollars and in tokens; `cache` reuses the workspace's answers.
+    `sections` narrows the version to those of its sections, `limit` to the first items of what is left.
     """
 
     dataset_version_id: int | None
@@ -39,6 +40,7 @@ class Launch:
     concurrency: int | None = None
     max_failures: int = 5
     limit: int | None = None
+    sections: Sequence[str] = ()
     responses: str = "fresh"
     cost_ceiling: Decimal | None = None
     token_ceiling: int | None = None
