@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +9,20 @@ from django import forms
 
 from datasets.models import DatasetVersion
 from datasets.selectors import ready_versions
-from judges.scorers import SCORERS, BadOptions, OptionField, build_scorer, option_fields
+from judges.scorers import BadOptions, build_scorer
 from judges.scorers.numbers import read_number
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from runs.models import Run
+from runs.scorer_forms import (
+    FilterChoice,
+    ScorerSlot,
+    SlotGroup,
+    filter_choices,
+    grouped_slots,
+    scorer_slots,
+)
 from runs.selectors_pages import first_items, last_run_on, recorded_names
 from runs.services import Launch
 from workspaces.models import Workspace
@@ -24,61 +31,6 @@ from workspaces.models import Workspace
 FORM_NAMES = {"dataset_version_id": "dataset_version", "model_ids": "models", "recorded_names": "recorded"}
 MOSTLY = 0.8
 PARAMS = ("temperature", "top_p", "max_tokens", "seed")
-
-
-@dataclass
-class OptionInput:
-    """One option of a scorer as an input."""
-
-    option: OptionField
-    name: str
-    value: Any
-    error: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.option.name.replace("_", " ").capitalize()
-
-    @property
-    def kind(self) -> str:
-        if self.option.choices:
-            return "select"
-        return {bool: "checkbox", int: "numeric", float: "decimal"}.get(self.option.type, "text")
-
-
-@dataclass
-class ScorerSlot:
-    """One scorer that may be chosen, with inputs for its options. `id` is its key, or key-2 for a second."""
-
-    id: str
-    key: str
-    title: str
-    description: str
-    chosen: bool
-    name: str = ""
-    inputs: list[OptionInput] = field(default_factory=list)
-
-    @property
-    def has_errors(self) -> bool:
-        return any(entry.error for entry in self.inputs)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What was typed; an empty number means the default."""
-        values = {entry.option.name: entry.value for entry in self.inputs}
-        return {
-            name: value
-            for name, value in values.items()
-            if value != "" or next(e for e in self.inputs if e.option.name == name).option.type is str
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """Options as their types have them; as typed where they are wrong, for the service to say so."""
-        try:
-            options = asdict(build_scorer(self.key, self.options).options)
-        except BadOptions:
-            options = self.options
-        return {"key": self.key, "name": self.name or self.id.replace("-", "_"), "options": options}
 
 
 class LaunchForm(forms.Form):
@@ -135,6 +87,19 @@ class LaunchForm(forms.Form):
         return version.response_models if version else [name for name, _ in self.fields["recorded"].choices]  # type: ignore[attr-defined]
 
     @property
+    def chosen_slots(self) -> list[ScorerSlot]:
+        """In their order; the first one's verdict is the accuracy."""
+        return [slot for slot in self.slots if slot.chosen]
+
+    @property
+    def slot_groups(self) -> list[SlotGroup]:
+        return grouped_slots(self.slots)
+
+    @property
+    def filters(self) -> tuple[FilterChoice, ...]:
+        return filter_choices()
+
+    @property
     def chosen_models(self) -> set[str]:
         return {str(value) for value in self["models"].value() or []}
 
@@ -174,12 +139,11 @@ class LaunchForm(forms.Form):
         return body
 
     def clean(self) -> None:
-        chosen = [slot for slot in self.slots if slot.chosen]
-        for slot in chosen:
+        for slot in self.chosen_slots:
             try:
                 build_scorer(slot.key, slot.options)
             except BadOptions as bad:
-                _mark_options(slot, bad)
+                slot.mark(bad)
                 self.add_error(None, f"{slot.title}: {bad}")
 
     def launch(self) -> Launch:
@@ -196,7 +160,7 @@ class LaunchForm(forms.Form):
             dataset_version_id=data.get("dataset_version"),
             model_ids=data.get("models", []) if fresh else (),
             recorded_names=() if fresh else data.get("recorded", []),
-            scorers=[slot.as_json() for slot in self.slots if slot.chosen],
+            scorers=[slot.as_json() for slot in self.chosen_slots],
             template=data.get("template") or DEFAULT_TEMPLATE,
             params=params if fresh else {},
             alias=data.get("alias", ""),
@@ -239,46 +203,6 @@ def fitting_scorer(version: DatasetVersion) -> str:
 
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
-
-
-def _mark_options(slot: ScorerSlot, bad: BadOptions) -> None:
-    for entry in slot.inputs:
-        entry.error = bad.problems.get(entry.option.name, "")
-
-
-def scorer_slots(data: Any, wanted: Sequence[Mapping[str, Any]]) -> list[ScorerSlot]:
-    """A slot for every scorer: those chosen first, in their order, then the rest of the table."""
-    if data is not None:
-        ids = list(
-            dict.fromkeys(name for name in data.getlist("scorers") if name.partition("-")[0] in SCORERS)
-        )
-        ids = ids[:20]
-        slots = [_slot(name, True, data=data) for name in ids]
-    else:
-        slots = []
-        for scorer in wanted:
-            taken = sum(1 for slot in slots if slot.key == scorer["key"])
-            name = scorer["key"] if not taken else f"{scorer['key']}-{taken + 1}"
-            slots.append(_slot(name, True, options=scorer.get("options") or {}, label=scorer.get("name", "")))
-    held = {slot.id for slot in slots}
-    return slots + [_slot(key, False, data=data) for key in SCORERS if key not in held]
-
-
-def _slot(
-    name: str, chosen: bool, *, data: Any = None, options: Mapping[str, Any] | None = None, label: str = ""
-) -> ScorerSlot:
-    key = name.partition("-")[0]
-    scorer = SCORERS[key]
-    posted = data is not None and (chosen or any(each.startswith(f"{name}.") for each in data))
-    inputs = []
-    for option in option_fields(scorer):
-        given = f"{name}.{option.name}"
-        value: Any = (options or {}).get(option.name, "" if option.default is None else option.default)
-        if posted:
-            value = given in data if option.type is bool else data.get(given, value)
-        inputs.append(OptionInput(option, given, value))
-    label = data.get(f"{name}.name", "") if data is not None else label
-    return ScorerSlot(name, key, scorer.title, scorer.description, chosen, label, inputs)
 
 
 def initial_of_run(run: Run) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs.views import actions, attempts, board, exports, inspector, launching
+from runs.views import actions, attempts, board, exports, inspector, launching, trying
 
 app_name = "runs"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("fragments/", board.fragments, name="fragments"),
     path("launch/", launching.launch, name="launch"),
     path("launch/plan/", launching.plan, name="launch_plan"),
+    path("launch/try/", trying.try_scoring, name="launch_try"),
     path("<int:pk>/", inspector.inspector, name="inspector"),
     path("<int:pk>/log/", inspector.log, name="log"),
     path("<int:pk>/attempts/", attempts.attempts, name="attempts"),

@@ -204,6 +204,13 @@ def score_status(score: Any) -> str:
 
 
 @register.filter
+def explanation_words(score: Any) -> str:
+    """Why, without the answer that an extraction puts before it: “from the last number; equals 65000”."""
+    text = str(score.explanation or score.unscored_reason)
+    return text.removeprefix(str(score.answer)).removeprefix(",").strip() or text
+
+
+@register.filter
 def letter(index: int) -> str:
     """0 → A"""
     return chr(ord("A") + index) if 0 <= index < 26 else str(index + 1)

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from runs import selectors_pages, services
+from runs import selectors_pages, selectors_trying, services
 from runs.forms import LaunchForm, initial_of_run
 from runs.selectors import runs_of
 from runs.services import LaunchPlan, LaunchProblems
@@ -90,6 +90,7 @@ def _context(request: HttpRequest, form: LaunchForm) -> dict[str, Any]:
     recorded = form["responses"].value() == "recorded"
     return {
         "launch_form": form,
+        "try_sources": selectors_trying.sources(form.version) if form.version else [],
         "plan": found,
         "plan_problems": problems,
         "preview": selectors_pages.prompt_of(items[0], form["template"].value() or "", recorded=recorded)
