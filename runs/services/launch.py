@@ -17,9 +17,9 @@ from judges.templating import check_template
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from registry.services import model_by_name_only
-from runs.models import Evaluation, LogLine, Run, RunStatus
+from runs.models import BY_HAND, Evaluation, LogLine, Run
 from runs.selectors_budget import month_of
-from runs.services import forecast
+from runs.services import by_hand, forecast
 from runs.services.ceilings import ceiling_problems
 from runs.services.wish import Launch, LaunchPlan, LaunchProblems, Target
 from runs.tasks import pump
@@ -108,7 +108,7 @@ def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> E
             token_ceiling=wish.token_ceiling,
             cache=wish.cache,
         )
-        for run in runs:
+        for run in runs if wish.responses != BY_HAND else ():
             pump.delay_on_commit(run.pk)
     return evaluation
 
@@ -137,6 +137,11 @@ def _targets(
             problems["recorded_names"].append(
                 f"This version has no recorded responses of {', '.join(unknown)}."
             )
+    elif wish.responses == BY_HAND:
+        targets += by_hand.named_targets(wish.recorded_names)
+        problems |= by_hand.launch_problems(
+            version, targets, _trials(wish, version.item_count if version else 0)
+        )
     elif wish.responses == "fresh":
         silent = [target.title for target in targets if target.model and not target.model.is_callable]
         if silent:
@@ -144,7 +149,7 @@ def _targets(
                 f"By name only, so it cannot be called: {', '.join(silent)}. Use recorded responses."
             )
     else:
-        problems["responses"].append("Choose fresh or recorded.")
+        problems["responses"].append("Choose fresh, recorded or by_hand.")
     if not targets and not problems["model_ids"]:
         problems["model_ids"].append("Choose at least one model.")
     if not problems["model_ids"]:
@@ -253,8 +258,7 @@ def _create_run(
         cost_ceiling=wish.cost_ceiling,
         token_ceiling=wish.token_ceiling,
         config=_frozen_config(plan, wish, model),
-        status=RunStatus.PENDING,
-        status_reason="Waiting for a worker.",
+        **by_hand.first_status(wish.responses),
     )
     insert_trials(run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections)
     LogLine.objects.create(
@@ -323,7 +327,8 @@ def insert_trials(run: Run, *, epochs: int, limit: int | None, sections: Sequenc
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH RECURSIVE epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < %s),
+            WITH RECURSIVE
+            epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < %s),
             chosen AS (
                 SELECT id, section, ROW_NUMBER() OVER (ORDER BY position) AS place
                 FROM datasets_item WHERE version_id = %s {within}

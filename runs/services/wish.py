@@ -21,7 +21,8 @@ class LaunchProblems(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What is to be launched. `recorded_names` are models of the version's recorded responses.
+    """What is to be launched. `recorded_names` are models without an endpoint: of the version's recorded
+    responses, or (`by_hand`) to be filled in by people.
 
     The ceilings are each run's own, in dollars and in tokens; `cache` reuses the workspace's answers.
     `sections` narrows the version to those of its sections, `limit` to the first items of what is left.
