@@ -106,7 +106,7 @@ def check_file(
                 if record and draft:
                     _count(report, record, draft, paths)
                     _check_id(report, seen, record.line, draft, mapping)
-                    hashed.add(draft)
+                    hashed.add(draft.digest)
     finally:
         seen.close()
     _check_whole(report, mapping)

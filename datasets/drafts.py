@@ -9,6 +9,7 @@ from typing import Any
 from datasets.images import BadImage, CheckedImage, from_data_url
 from datasets.importers.jsonl import Number, Refused, parse_json
 from datasets.mapping import MISSING, FieldUse, Mapping, is_filled, value_at
+from datasets.models import Item
 from datasets.problems import RowProblem
 
 MAX_TEXT = 1_000_000
@@ -36,15 +37,11 @@ class ItemDraft:
     responses: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     images: list[CheckedImage] = field(default_factory=list)
+    tags: str = ""
 
-    def canonical(self) -> bytes:
-        """What the content hash is made of: the same for the same content, whatever file it came from."""
-        content = {
-            "id": self.external_id, "section": self.section, "prompt": self.prompt, "messages": self.messages,
-            "choices": self.choices, "references": self.references, "responses": self.responses,
-            "metadata": self.metadata, "assets": [image.sha256 for image in self.images],
-        }  # fmt: skip
-        return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    @property
+    def digest(self) -> str:
+        return digest_of(self, [image.sha256 for image in self.images])
 
     @property
     def weight(self) -> int:
@@ -54,14 +51,30 @@ class ItemDraft:
         return 500 + texts + chat + sum(len(image.data) for image in self.images)
 
 
+def digest_of(content: "ItemDraft | Item", images: list[str]) -> str:
+    """SHA-256 of one item: the same for the same content, whatever file it came from. `images` by SHA-256."""
+    held = {
+        "id": content.external_id, "section": content.section, "prompt": content.prompt,
+        "messages": content.messages, "choices": content.choices, "references": content.references,
+        "responses": content.responses, "metadata": content.metadata, "assets": images,
+    }  # fmt: skip
+    optional = {"tags": sorted(filter(None, content.tags.split("|")))}
+    held |= {name: value for name, value in optional.items() if value}
+    return hashlib.sha256(_plain_json(held)).hexdigest()
+
+
+def _plain_json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 class ContentHash:
-    """SHA-256 over the canonical JSON of items, in order."""
+    """SHA-256 over the digests of items, in order."""
 
     def __init__(self) -> None:
         self._sha = hashlib.sha256()
 
-    def add(self, draft: ItemDraft) -> None:
-        self._sha.update(draft.canonical())
+    def add(self, digest: str) -> None:
+        self._sha.update(bytes.fromhex(digest))
 
     @property
     def hex(self) -> str:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from datasets.assets import image_store, unused_remove
 from datasets.checking import CheckReport, Progress, check_file, drafts_in
 from datasets.drafts import ContentHash, ItemDraft
+from datasets.identity import key_of, keys_tell_apart
 from datasets.mapping import Mapping
 from datasets.models import Dataset, DatasetVersion, Item, ItemAsset, UploadType
 from datasets.problems import ImportProblems, RowProblem
@@ -122,7 +123,7 @@ def _write_items(
     with path.open("rb") as file:
         for batch in _batches(drafts for _, drafts, _ in drafts_in(file, source_name, mapping)):
             for draft in batch:
-                hashed.add(draft)
+                hashed.add(draft.digest)
             images = [[image_store(access.workspace, image).pk for image in draft.images] for draft in batch]
             asset_ids.update(pk for pks in images for pk in pks)
             _write_batch(version, batch, images, position)
@@ -155,7 +156,8 @@ def _write_batch(
         Item(
             version=version, position=start + index, external_id=draft.external_id, section=draft.section,
             prompt=draft.prompt, messages=draft.messages, choices=draft.choices, references=draft.references,
-            responses=draft.responses, metadata=draft.metadata,
+            responses=draft.responses, metadata=draft.metadata, digest=draft.digest,
+            key=key_of(draft.external_id, draft.prompt),
         )
         for index, draft in enumerate(batch, start=1)
     ]  # fmt: skip
@@ -171,6 +173,7 @@ def _write_batch(
 def _finish(access: Access, version: DatasetVersion, report: CheckReport, mapping: Mapping) -> ImportResult:
     """Makes the version visible, unless another import of the same content was quicker."""
     name = version.dataset.name
+    keys_tell_apart(version)
     with transaction.atomic():
         Dataset.objects.select_for_update().get(pk=version.dataset_id)
         same = _ready(access, name).filter(content_hash=report.content_hash).first()

@@ -22,6 +22,11 @@ class Dataset(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
+    licence = models.CharField(max_length=120, blank=True, help_text="Such as MIT or CC-BY-4.0")
+    source = models.CharField(
+        max_length=300, blank=True, help_text="Where it comes from: an address or words"
+    )
+    language = models.CharField(max_length=60, blank=True, help_text="Such as en, or en and el")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -58,6 +63,12 @@ class DatasetVersion(models.Model):
     )
     mapping = models.JSONField(default=dict)
     note = models.CharField(max_length=300, blank=True)
+    origin = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Where its items come from, unless from a file: {"kind": "edit", "version": n} or '
+        '{"kind": "misses", "run": id, "dataset": name, "version": n, "content_hash": …, "filter": {…}}',
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -71,6 +82,60 @@ class DatasetVersion(models.Model):
 
     def __str__(self) -> str:
         return f"version {self.number} of dataset {self.dataset_id}"
+
+
+class DraftState(models.TextChoices):
+    COPYING = "copying", "Being copied"
+    OPEN = "open", "Open"
+    PUBLISHING = "publishing", "Becoming a version"
+
+
+class Draft(models.Model):
+    """What becomes a dataset's next version: a copy of `base` in a hidden version, edited in place."""
+
+    dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="draft")
+    base = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="drafts")
+    version = models.OneToOneField(DatasetVersion, on_delete=models.CASCADE, related_name="draft")
+    state = models.CharField(max_length=10, choices=DraftState.choices, default=DraftState.COPYING)
+    problem = models.CharField(max_length=300, blank=True, help_text="Why the last attempt to publish failed")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    changed_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=list(DraftState.values)), name="draft_state_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of dataset {self.dataset_id}"
+
+
+class Subset(models.Model):
+    """A named part of a dataset, found anew in each version: a filter, then a sample or the first items."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="subsets")
+    name = models.CharField(max_length=120)
+    filter = models.JSONField(default=dict, blank=True, help_text="As in the item browser's address")
+    size = models.PositiveIntegerField(null=True, help_text="Items at most; empty for all that fit")
+    seed = models.PositiveIntegerField(
+        null=True, help_text="Draws `size` items at random; empty takes the first"
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "name"], name="subset_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class UploadState(models.TextChoices):
@@ -160,6 +225,16 @@ class Item(models.Model):
     )
     responses = models.JSONField(default=dict, blank=True, help_text="Recorded responses by model name")
     metadata = models.JSONField(default=dict, blank=True)
+    tags = models.TextField(
+        blank=True, db_default="", help_text="Lower case, each between bars: |hard|to check|"
+    )
+    key = models.CharField(
+        max_length=32, blank=True, db_default="", editable=False, help_text="The same item in every version"
+    )
+    digest = models.CharField(
+        max_length=64, blank=True, db_default="", editable=False,
+        help_text="SHA-256 of its content; empty while a draft owes it",
+    )  # fmt: skip
     assets: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         Asset, through="ItemAsset", related_name="items"
     )
@@ -167,10 +242,17 @@ class Item(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["version", "position"], name="item_position_once")]
-        indexes = [models.Index(fields=["version", "section", "position"], name="item_by_section")]
+        indexes = [
+            models.Index(fields=["version", "section", "position"], name="item_by_section"),
+            models.Index(fields=["version", "key"], name="item_by_key"),
+        ]
 
     def __str__(self) -> str:
         return f"item {self.position} of version {self.version_id}"
+
+    @property
+    def tag_list(self) -> list[str]:
+        return [tag for tag in self.tags.split("|") if tag]
 
 
 class ItemAsset(models.Model):

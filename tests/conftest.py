@@ -12,6 +12,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from datasets.drafts import digest_of
+from datasets.identity import key_of
 from datasets.models import Dataset, DatasetVersion, Item
 from registry.models import Provider, RegisteredModel, Source
 from tests import services
@@ -173,7 +175,10 @@ def dataset(alpha: Workspace) -> Callable[..., DatasetVersion]:
             ready_at=timezone.now(),
             **values,
         )
-        Item.objects.bulk_create(Item(version=version, position=at, **row) for at, row in enumerate(rows, 1))
+        items = [Item(version=version, position=at, **row) for at, row in enumerate(rows, 1)]
+        for item in items:
+            item.key, item.digest = key_of(item.external_id, item.prompt), digest_of(item, [])
+        Item.objects.bulk_create(items)
         return version
 
     return make

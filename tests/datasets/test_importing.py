@@ -200,7 +200,7 @@ def content_hash(rows: list[Any], mapping: Mapping) -> str:
         assert isinstance(row, Record)
         draft, problems = draft_of(row.line, row.values, mapping)
         assert not problems
-        hashed.add(draft)
+        hashed.add(draft.digest)
     return hashed.hex
 
 
