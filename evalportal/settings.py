@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "judges",
     "runs",
     "analysis",
+    "benchmarks",
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py discovers it: workers need none
