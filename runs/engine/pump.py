@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
@@ -31,9 +31,11 @@ from runs.models import RunStatus
 
 LOOK_EVERY_S = 1.0
 RENEW_EVERY_S = settings.ENGINE_LEASE_S / 4
+LINGER_S = 5.0  # a judging that has judged all that is there waits for more
 LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_MOST = 1_000
+CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = 12  # failed connections before the first answer of any kind
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class Shared:
     gates: Gates
     journal: Journal
     owner: str
+    wake: Callable[[Sequence[int]], None] = lambda judgings: None  # that have something to judge
 
 
 @dataclass
@@ -80,8 +83,9 @@ class Pump:
         self.completed = 0
         self.reached = False
         self.unreached = 0
-        self.renewed = time.monotonic()
-        self.showing = Showing(self.shared.database, self.plan.workspace_id, self.plan.run_id)
+        self.renewed = self.claimed_at = time.monotonic()
+        judged = self.plan.judge.judged_id if self.plan.judge else None
+        self.showing = Showing(self.shared.database, self.plan.workspace_id, self.plan.run_id, judged)
         self.recorder = Recorder(
             self.shared.database, self.plan, self.showing, self._recorded, self._disk_full
         )
@@ -149,9 +153,10 @@ class Pump:
         return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S))))
 
     def _wanted(self) -> int:
-        """How many to lease now: none while more than half of what is wanted ahead is there."""
-        idle, ahead, ready = max(0, self.share - self.busy), self._ahead(), self.queue.qsize()
-        return 0 if ready > ahead // 2 else min(LOOK_AHEAD_MOST, idle + ahead - ready)
+        """How many to lease now: none while so few are missing that the round trip is not worth it."""
+        idle, ahead = max(0, self.share - self.busy), self._ahead()
+        missing = idle + ahead - self.queue.qsize()
+        return 0 if 2 * missing < min(ahead, CLAIM_MOST) else min(CLAIM_MOST, missing)
 
     async def _claim(self, count: int) -> int:
         plan = self.plan
@@ -159,6 +164,7 @@ class Pump:
         claimed = await self._db(leases.claim, plan.run_id, self.shared.owner, count, plan.calls, suspects)
         if not claimed:
             return 0
+        self.claimed_at = time.monotonic()
         for trial in claimed:
             self.in_hand[trial.id] = trial
         claims = await self._db(claiming.prepare, plan, claimed)
@@ -178,7 +184,10 @@ class Pump:
         """Nothing to lease: whether nothing is in hand either, and nothing waits for its time."""
         if self.in_hand or self.recorder.outcomes:
             return False
-        return not await self._db(leases.left_to_claim, self.plan.run_id)
+        if await self._db(leases.left_to_claim, self.plan.run_id):
+            return False
+        late = self.plan.judge is None or time.monotonic() - self.claimed_at > LINGER_S
+        return late or not await self._db(leases.awaits_responses, self.plan.run_id)
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, or until a worker has room."""
@@ -199,7 +208,7 @@ class Pump:
                 return
             finally:
                 self.busy -= 1
-            if self.queue.qsize() <= self._ahead() // 2:
+            if self._wanted():
                 self.wake.set()
             if len(self.workers) > self.share:  # another process has joined
                 self.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -285,6 +294,8 @@ class Pump:
             self.in_hand.pop(outcome.trial.id, None)
             self._end(outcome.trial)
         self._obey(state.status)
+        if state.judgings:
+            self.shared.wake(state.judgings)
         if self.on_record:
             self.on_record(state)
 
