@@ -62,6 +62,7 @@ class DatasetVersion(models.Model):
         max_length=255, blank=True, help_text="The uploaded file's name, as a label only"
     )
     mapping = models.JSONField(default=dict)
+    left_out = models.PositiveIntegerField(default=0, help_text="Rows of the file that had problems")
     note = models.CharField(max_length=300, blank=True)
     origin = models.JSONField(
         default=dict,
@@ -141,6 +142,7 @@ class Subset(models.Model):
 class UploadState(models.TextChoices):
     """Where an uploaded file is on its way to a version."""
 
+    FETCHING = "fetching", "Fetching"
     CHECKING = "checking", "Map and check"
     QUEUED = "queued", "Waiting for a worker"
     IMPORTING = "importing", "Importing"
@@ -160,6 +162,8 @@ class Upload(models.Model):
     dataset_name = models.CharField(max_length=120, blank=True)
     note = models.CharField(max_length=300, blank=True)
     mapping = models.JSONField(default=dict)
+    leave_out = models.BooleanField(default=False, help_text="Import without the rows that have problems")
+    origin = models.JSONField(default=dict, blank=True, help_text="Of a hub: repo, revision, config, split")
     state = models.CharField(max_length=10, choices=UploadState.choices, default=UploadState.CHECKING)
     attempt = models.PositiveIntegerField(default=0, help_text="A fence: grows with each import")
     progress_done = models.PositiveBigIntegerField(default=0)
@@ -184,6 +188,25 @@ class Upload(models.Model):
     @property
     def path(self) -> Path:
         return Path(settings.MEDIA_ROOT) / "uploads" / str(self.workspace_id) / self.token
+
+
+class SavedMapping(models.Model):
+    """A mapping kept under a name for the next file of that kind."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="saved_mappings")
+    name = models.CharField(max_length=120)
+    mapping = models.JSONField(default=dict)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="saved_mapping_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Asset(models.Model):
