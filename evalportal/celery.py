@@ -9,6 +9,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel as RedisChannel
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
+# Django's checks load every page and the admin: a third of a worker's memory. The portal makes them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "yes")
 
 app = Celery("evalportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
