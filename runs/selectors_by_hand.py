@@ -35,6 +35,10 @@ class HandPrompt:
     following: int | None
     next_open: int | None
 
+    @property
+    def mark(self) -> str:
+        return self.answer.mark if self.answer else ""
+
 
 def standing(run: Run) -> Standing:
     """One query."""

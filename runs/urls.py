@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs.views import actions, attempts, board, exports, inspector, launching, trying
+from runs.views import actions, attempts, board, by_hand, exports, inspector, launching, trying
 
 app_name = "runs"
 urlpatterns = [
@@ -15,6 +15,11 @@ urlpatterns = [
     path("<int:pk>/log/", inspector.log, name="log"),
     path("<int:pk>/attempts/", attempts.attempts, name="attempts"),
     path("<int:pk>/export/<slug:kind>/", exports.export, name="export"),
+    path("<int:pk>/by-hand/", by_hand.by_hand, name="by_hand"),
+    path("<int:pk>/by-hand/pack/", by_hand.pack, name="pack"),
+    path("<int:pk>/by-hand/import/", by_hand.pack_import, name="pack_import"),
+    path("<int:pk>/by-hand/score/", by_hand.score, name="by_hand_score"),
+    path("<int:pk>/by-hand/reopen/", by_hand.reopen, name="by_hand_reopen"),
     path("<int:pk>/cancel/", actions.cancel, name="cancel"),
     path("<int:pk>/pause/", actions.pause, name="pause"),
     path("<int:pk>/resume/", actions.resume, name="resume"),

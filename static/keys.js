@@ -23,9 +23,9 @@
     links[next]?.focus();
   };
   const press = (key) => {
-    const target = $$(`[data-key="${key}"]`).find((each) => each.offsetParent !== null);
+    const target = $$(`[data-key="${CSS.escape(key)}"]`).find((each) => each.offsetParent !== null);
     if (!target) return false;
-    if (target.matches("input")) {
+    if (target.matches("input, textarea")) {
       target.focus();
       target.select();
     } else {
@@ -47,8 +47,8 @@
     return portal.closeDrawer();
   };
   const actions = {
-    j: () => move(1),
-    k: () => move(-1),
+    j: () => press("j") || move(1),
+    k: () => press("k") || move(-1),
     "/": () => press("/"),
     n: () => press("n"),
     y: () => portal.copy(location.href, "Link copied"),
@@ -81,7 +81,7 @@
       setTimeout(() => (going = false), 1500);
       return;
     }
-    const action = actions[event.key];
-    if (action && action() !== false) event.preventDefault();
+    const action = actions[event.key] ?? (() => event.key.length === 1 && press(event.key));
+    if (action() !== false) event.preventDefault();
   });
 }

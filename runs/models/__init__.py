@@ -5,7 +5,7 @@ Counters (on Run, Tally and GridCell) move in the same transaction as the trials
 milliseconds since the epoch by the database's clock (`…_ms`), so both databases agree on them.
 """
 
-from runs.models.answers import BY_HAND, HandAnswer
+from runs.models.answers import BY_HAND, HandAnswer, mark_of
 from runs.models.engine import MonthlySpend, ProviderDemand, ProviderHold, PumpLease, Worker
 from runs.models.runs import GRID_CELLS, Evaluation, GridCell, LogLine, Run, Tally, cell_size
 from runs.models.states import ACTIVE_STATUSES, FINISHED_STATUSES, LIVE_STATES, RunStatus, TrialState
@@ -34,4 +34,5 @@ __all__ = [
     "TrialState",
     "Worker",
     "cell_size",
+    "mark_of",
 ]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from datasets.models import DatasetVersion, ItemAsset
 from runs import live
 from runs.engine.leases import lock_run
-from runs.models import BY_HAND, HandAnswer, LogLine, Run, RunStatus, Trial
+from runs.models import BY_HAND, HandAnswer, LogLine, Run, RunStatus, Trial, TrialState
 from runs.packs import BadPack, BadRow, Filled, answer_fault, read_pack, read_rows
 from runs.services.control import CannotDo, run_resume, run_retry
 from runs.services.wish import Target
@@ -81,8 +81,8 @@ def first_status(responses: str) -> dict[str, str]:
 def answer_save(access: Access, run: Run, seq: int, text: str, *, seen: str | None = None) -> bool:
     """Keeps the answer to one prompt; an empty one takes it back. Returns whether anything changed.
 
-    `seen` is the answer that the person was shown; where another stands by now, AnsweredMeanwhile is
-    raised. Raises CannotDo once the run is scored, or for text that cannot be kept.
+    `seen` is the mark of the answer that the person was shown; where someone else has given another by
+    now, AnsweredMeanwhile is raised. Raises CannotDo once the run is scored, or for text that cannot be kept.
     """
     text = re.sub(r"\r\n?", "\n", text)  # as browsers send it
     if fault := answer_fault(text):
@@ -92,11 +92,13 @@ def answer_save(access: Access, run: Run, seq: int, text: str, *, seen: str | No
         trial = Trial.objects.filter(run=run, seq=seq).first()
         if trial is None:
             raise CannotDo(f"There is no prompt {seq}.")
-        stands = HandAnswer.objects.filter(trial=trial).values_list("text", flat=True).first() or ""
-        if text == stands:
+        if trial.state != TrialState.PENDING:
+            raise CannotDo("This answer is scored already and stays as it is.")
+        stands = HandAnswer.objects.filter(trial=trial).first()
+        if text == (stands.text if stands else ""):
             return False
-        if seen is not None and seen != stands:
-            raise AnsweredMeanwhile("Someone else has answered this prompt meanwhile; their answer stands.")
+        if stands and seen not in (None, stands.mark) and stands.answered_by_id != _id(access):
+            raise AnsweredMeanwhile("Someone else has answered this prompt meanwhile. Their answer stands.")
         if text.strip():
             _keep(access, run, {trial.pk: text})
         else:
@@ -129,15 +131,20 @@ def _import(access: Access, run: Run, read: Callable[[], Filled], *, leave_out: 
         bad = filled.bad + [BadRow(0, number, "it is answered already, and differently") for number in other]
         if bad and not leave_out:
             return Imported(0, len(same), filled.empty, bad, done=False)
-        new = {number: text for number, text in filled.answers.items() if number not in stands}
-        ids = dict(Trial.objects.filter(run=run, seq__in=new).values_list("seq", "pk")) if new else {}
-        _keep(access, run, {ids[number]: text for number, text in new.items()})
+        open_trials = Trial.objects.filter(run=run, state=TrialState.PENDING, hand_answer=None)
+        ids = dict(open_trials.values_list("seq", "pk"))
+        new = {ids[number]: text for number, text in filled.answers.items() if number in ids}
+        _keep(access, run, new)
         _changed(run)
         words = f"{len(new):,} answers imported by {access.actor_label}, {len(bad):,} rows left out"
         _say(run, words)
         audit.record(access, "run.import_answers", f"run {run.pk}", saved=len(new), left_out=len(bad))
     live.notify(run)
     return Imported(len(new), len(same), filled.empty, bad)
+
+
+def _id(access: Access) -> int | None:
+    return access.actor.pk if access.actor else None
 
 
 def _must_wait(run: Run) -> None:
