@@ -249,13 +249,18 @@ class Item(models.Model):
     responses = models.JSONField(default=dict, blank=True, help_text="Recorded responses by model name")
     metadata = models.JSONField(default=dict, blank=True)
     tags = models.TextField(
-        blank=True, db_default="", help_text="Lower case, each between bars: |hard|to check|"
+        blank=True, default="", db_default="", help_text="Lower case, each between bars: |hard|to check|"
     )
     key = models.CharField(
-        max_length=32, blank=True, db_default="", editable=False, help_text="The same item in every version"
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The same item in every version",
     )
     digest = models.CharField(
-        max_length=64, blank=True, db_default="", editable=False,
+        max_length=64, blank=True, default="", db_default="", editable=False,
         help_text="SHA-256 of its content; empty while a draft owes it",
     )  # fmt: skip
     assets: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(

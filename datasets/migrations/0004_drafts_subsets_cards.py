@@ -61,17 +61,17 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='item',
             name='digest',
-            field=models.CharField(blank=True, db_default='', editable=False, help_text='SHA-256 of its content; empty while a draft owes it', max_length=64),
+            field=models.CharField(blank=True, db_default='', default='', editable=False, help_text='SHA-256 of its content; empty while a draft owes it', max_length=64),
         ),
         migrations.AddField(
             model_name='item',
             name='key',
-            field=models.CharField(blank=True, db_default='', editable=False, help_text='The same item in every version', max_length=32),
+            field=models.CharField(blank=True, db_default='', default='', editable=False, help_text='The same item in every version', max_length=32),
         ),
         migrations.AddField(
             model_name='item',
             name='tags',
-            field=models.TextField(blank=True, db_default='', help_text='Lower case, each between bars: |hard|to check|'),
+            field=models.TextField(blank=True, db_default='', default='', help_text='Lower case, each between bars: |hard|to check|'),
         ),
         migrations.AddIndex(
             model_name='item',
