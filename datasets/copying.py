@@ -35,26 +35,25 @@ def items_copy(source: QuerySet[Item], target: DatasetVersion) -> int:
 def _copy_chunk(source: QuerySet[Item], target: DatasetVersion, start: int) -> int:
     chosen, params = source.order_by().values("pk").query.sql_with_params()
     columns = copied_columns()
-    placed = f"""
-        WITH placed AS (
+    placed = f"""(
             SELECT id, {start:d} + ROW_NUMBER() OVER (ORDER BY position) AS place
             FROM datasets_item WHERE id IN ({chosen})
-        )"""  # noqa: S608 (numbers, and SQL that Django wrote)
+        ) AS placed"""  # noqa: S608 (numbers, and SQL that Django wrote)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""{placed}
+            f"""
             INSERT INTO datasets_item (version_id, position, {columns})
             SELECT {target.pk:d}, placed.place, {columns}
-            FROM placed JOIN datasets_item USING (id) ORDER BY placed.place
+            FROM {placed} JOIN datasets_item USING (id) ORDER BY placed.place
             """,  # noqa: S608
             params,
         )
         copied = cursor.rowcount
         cursor.execute(
-            f"""{placed}
+            f"""
             INSERT INTO datasets_itemasset (item_id, asset_id, position, label)
             SELECT made.id, shown.asset_id, shown.position, shown.label
-            FROM placed
+            FROM {placed}
             JOIN datasets_itemasset AS shown ON shown.item_id = placed.id
             JOIN datasets_item AS made ON made.version_id = {target.pk:d} AND made.position = placed.place
             """,  # noqa: S608

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Case, F, Max, Q, QuerySet, Value, When
+from django.db.models import Case, F, Max, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat, Replace
 from django.utils import timezone
 
@@ -166,14 +166,22 @@ def items_section(items: QuerySet[Item], section: str) -> int:
 
 
 def items_tag(items: QuerySet[Item], tag: str) -> int:
-    tagged = Case(When(tags="", then=Value(f"|{tag}|")), default=Concat(F("tags"), Value(f"{tag}|")))
+    tagged = Case(
+        When(tags="", then=_text(f"|{tag}|")),
+        default=Concat(F("tags"), _text(f"{tag}|")),
+        output_field=TextField(),
+    )
     return items.exclude(tags__contains=f"|{tag}|").update(tags=tagged, digest="")
 
 
 def items_untag(items: QuerySet[Item], tag: str) -> int:
-    without = Replace("tags", Value(f"|{tag}|"), Value("|"))
-    emptied = Case(When(tags=f"|{tag}|", then=Value("")), default=without)
+    without = Replace("tags", _text(f"|{tag}|"), _text("|"))
+    emptied = Case(When(tags=f"|{tag}|", then=_text("")), default=without, output_field=TextField())
     return items.filter(tags__contains=f"|{tag}|").update(tags=emptied, digest="")
+
+
+def _text(text: str) -> Value:
+    return Value(text, output_field=TextField())
 
 
 def items_drop(items: QuerySet[Item]) -> int:
