@@ -185,9 +185,11 @@ class LaunchSerializer(serializers.Serializer[Any]):
     dataset_version_id = serializers.IntegerField(max_value=LARGEST_ID)
     model_ids = serializers.ListField(child=serializers.IntegerField(max_value=LARGEST_ID), required=False)
     recorded_names = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="Models whose recorded responses are scored"
+        child=serializers.CharField(),
+        required=False,
+        help_text="Models whose recorded responses are scored, or (by_hand) whose answers people fill in",
     )
-    responses = serializers.ChoiceField(choices=["fresh", "recorded"], default="fresh")
+    responses = serializers.ChoiceField(choices=["fresh", "recorded", "by_hand"], default="fresh")
     scorers = ScorerChoiceSerializer(many=True, help_text="The first one gives the run's accuracy")
     template = serializers.CharField(
         required=False, trim_whitespace=False, help_text="Jinja2; default: the input as it is"

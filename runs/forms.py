@@ -14,7 +14,7 @@ from judges.scorers.numbers import read_number
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from registry.selectors import models_for
-from runs.models import Run
+from runs.models import BY_HAND, Run
 from runs.scorer_forms import (
     FilterChoice,
     ScorerSlot,
@@ -29,16 +29,19 @@ from workspaces.models import Workspace
 
 # Fields of Launch → fields of this form
 FORM_NAMES = {"dataset_version_id": "dataset_version", "model_ids": "models", "recorded_names": "recorded"}
+MODELS_FIELD = {"recorded": "recorded", BY_HAND: "by_hand_name"}
 MOSTLY = 0.8
+RESPONSES = [("fresh", "Ask the models"), ("recorded", "Recorded responses"), (BY_HAND, "Fill in by hand")]
 PARAMS = ("temperature", "top_p", "max_tokens", "seed")
 
 
 class LaunchForm(forms.Form):
     """Field types only; what may be launched is decided by `runs.services`."""
 
-    responses = forms.ChoiceField(choices=[("fresh", "Ask the models"), ("recorded", "Recorded responses")])
+    responses = forms.ChoiceField(choices=RESPONSES)
     models = forms.TypedMultipleChoiceField(required=False, coerce=int)
     recorded = forms.MultipleChoiceField(required=False)
+    by_hand_name = forms.CharField(max_length=200, required=False)
     dataset_version = forms.TypedChoiceField(coerce=int, empty_value=None)
     alias = forms.CharField(max_length=120, required=False)
     label = forms.CharField(max_length=120, required=False)
@@ -104,6 +107,11 @@ class LaunchForm(forms.Form):
         return {str(value) for value in self["models"].value() or []}
 
     @property
+    def names_only(self) -> list[str]:
+        """Models that are known by name only; one query."""
+        return list(models_for(self.workspace).filter(provider=None).values_list("name", flat=True)[:200])
+
+    @property
     def chosen_recorded(self) -> set[str]:
         return set(self["recorded"].value() or [])
 
@@ -149,7 +157,9 @@ class LaunchForm(forms.Form):
     def launch(self) -> Launch:
         """What is wished for, as far as it could be read."""
         data = self.cleaned_data
-        fresh = data.get("responses", "fresh") == "fresh"
+        responses = data.get("responses", "fresh")
+        fresh = responses == "fresh"
+        names = [data.get("by_hand_name", "")] if responses == BY_HAND else data.get("recorded", [])
         params = {name: data[name] for name in PARAMS if data.get(name) is not None}
         stop = [line for line in (data.get("stop") or "").splitlines() if line]
         if stop:
@@ -159,7 +169,7 @@ class LaunchForm(forms.Form):
         return Launch(
             dataset_version_id=data.get("dataset_version"),
             model_ids=data.get("models", []) if fresh else (),
-            recorded_names=() if fresh else data.get("recorded", []),
+            recorded_names=() if fresh else names,
             scorers=[slot.as_json() for slot in self.chosen_slots],
             template=data.get("template") or DEFAULT_TEMPLATE,
             params=params if fresh else {},
@@ -169,7 +179,7 @@ class LaunchForm(forms.Form):
             concurrency=data.get("concurrency"),
             max_failures=_or(data.get("max_failures"), 5),
             limit=data.get("limit"),
-            responses="fresh" if fresh else "recorded",
+            responses=responses,
             cost_ceiling=data.get("cost_ceiling") if fresh else None,
             token_ceiling=data.get("token_ceiling") if fresh else None,
             cache=fresh and data.get("cache", False),
@@ -179,8 +189,8 @@ class LaunchForm(forms.Form):
         """The service's problems, beside the fields they are about."""
         for name, messages in problems.items():
             target = FORM_NAMES.get(name, name)
-            if name == "model_ids" and self.cleaned_data.get("responses") == "recorded":
-                target = "recorded"
+            if name in ("model_ids", "recorded_names"):
+                target = MODELS_FIELD.get(self.cleaned_data.get("responses", ""), target)
             known = target in self.fields and not self.errors.get(target)
             for message in messages:
                 if target == "scorers" or known:
@@ -209,6 +219,7 @@ def initial_of_run(run: Run) -> dict[str, Any]:
     """What “Run again” starts from: the run's frozen configuration."""
     config, params = run.config, dict(run.config.get("params", {}))
     recorded = config.get("responses") == "recorded"
+    by_hand = config.get("responses") == BY_HAND
     stop = params.pop("stop", [])
     extra = params.pop("extra_body", {})
     return {
@@ -216,8 +227,9 @@ def initial_of_run(run: Run) -> dict[str, Any]:
         "stop": "\n".join([stop] if isinstance(stop, str) else stop),
         "extra_body": json.dumps(extra, ensure_ascii=False) if extra else "",
         "responses": config.get("responses", "fresh"),
-        "models": [run.model_id] if run.model_id and not recorded else [],
+        "models": [run.model_id] if run.model_id and not recorded and not by_hand else [],
         "recorded": [config["model"]["name"]] if recorded else [],
+        "by_hand_name": config["model"]["name"] if by_hand else "",
         "dataset_version": run.dataset_version_id,
         "alias": run.alias,
         "label": run.label,
@@ -225,7 +237,7 @@ def initial_of_run(run: Run) -> dict[str, Any]:
         "scorers": config.get("scorers", []),
         "epochs": config.get("epochs", 1),
         "limit": config.get("limit"),
-        "concurrency": None if recorded else config.get("concurrency"),
+        "concurrency": None if recorded or by_hand else config.get("concurrency"),
         "max_failures": config.get("max_failures", 5),
         "cost_ceiling": None if run.cost_ceiling is None else shortest(run.cost_ceiling),
         "token_ceiling": run.token_ceiling,

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from runs import selectors_pages, selectors_trying, services
 from runs.forms import LaunchForm, initial_of_run
+from runs.models import BY_HAND
 from runs.selectors import runs_of
 from runs.services import LaunchPlan, LaunchProblems
 from runs.views.asked import as_workspace_request, is_htmx, whole
@@ -46,7 +47,8 @@ def launch(request: HttpRequest) -> HttpResponse:
             form.add_problems(error.problems)
         else:
             first = evaluation.runs.filter(judged=None).order_by("-id").values_list("pk", flat=True).first()
-            return _to_board(request, f"#run-{first}")
+            by_hand = form.cleaned_data["responses"] == BY_HAND
+            return _to(request, "runs:by_hand", first) if by_hand else _to_board(request, f"#run-{first}")
     context = _context(request, form)
     if is_htmx(request):
         return render(request, "runs/_launch.html", context)
@@ -75,6 +77,8 @@ def sheet_context(request: HttpRequest) -> dict[str, Any]:
     models = [pk for text in query.getlist("model") if (pk := whole(text)) is not None]
     if models:
         initial |= {"models": models, "responses": "fresh"}
+    if name := query.get("by_hand", "").strip():
+        initial |= {"by_hand_name": name[:200], "responses": BY_HAND}
     version = whole(query.get("dataset_version"))
     if version:
         initial["dataset_version"] = version
@@ -121,5 +125,9 @@ def _about(name: str, text: str) -> str:
 
 
 def _to_board(request: HttpRequest, anchor: str) -> HttpResponse:
-    url = reverse("runs:board", args=[as_workspace_request(request).access.workspace.slug]) + anchor
+    return _to(request, "runs:board", anchor=anchor)
+
+
+def _to(request: HttpRequest, name: str, *args: Any, anchor: str = "") -> HttpResponse:
+    url = reverse(name, args=[as_workspace_request(request).access.workspace.slug, *args]) + anchor
     return HttpResponse(status=204, headers={"HX-Redirect": url}) if is_htmx(request) else redirect(url)
