@@ -184,7 +184,7 @@ class JudgeModel(models.Model):
 
 
 class ControlCheck(models.Model):
-    """What a version said to responses that nobody should let pass. While it goes on, `finished_at` is empty."""
+    """What a version said to responses that must not pass; unfinished while `finished_at` is empty."""
 
     version = models.ForeignKey(JudgeVersion, on_delete=models.CASCADE, related_name="control_checks")
     n = models.PositiveIntegerField(default=0, help_text="Cases with a verdict")

@@ -8,16 +8,18 @@ while it runs: steps of loops, characters and entries made, the time, the output
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
+from difflib import get_close_matches
 from functools import lru_cache
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
+
+from judges.template_trees import Fence, Meter, entries_used
 
 DEFAULT_TEMPLATE = "{{ input }}"
 PROMPT_NAMES = frozenset({"input", "choices", "section", "id", "metadata"})
@@ -29,6 +31,7 @@ MAX_STEPS = 100_000
 MAX_SECONDS = 1.0
 MAX_RANGE = 1_000
 MAX_NUMBER = 10**30
+INLINE = 60  # characters of fenced text that stay on the line
 
 NODES: tuple[type[nodes.Node], ...] = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.List, nodes.Tuple,
@@ -53,6 +56,12 @@ METHODS = frozenset({
 })  # fmt: skip
 MOST_ASSIGNMENTS = 50
 TOO_DEEP, TOO_LARGE = "the template is nested too deeply", "a number in the template is too large"
+SYNONYMS = {
+    "prompt": ("input",), "question": ("input",), "query": ("input",), "answer": ("response", "response_a"),
+    "output": ("response", "response_a"), "completion": ("response", "response_a"),
+    "response": ("response_a",), "expected": ("reference",), "target": ("reference",),
+    "ground_truth": ("reference",), "context": ("metadata",),
+}  # fmt: skip
 DEFAULT = re.compile(r"\s*\{\{\s*input\s*\}\}\s*")
 
 
@@ -87,6 +96,7 @@ class _Budget:
 
 
 _budget: ContextVar[_Budget] = ContextVar("template_budget")
+_nonce: ContextVar[str] = ContextVar("template_nonce", default="")
 
 
 def _size(value: Any, most: int = MAX_MADE + 1) -> int:
@@ -156,6 +166,14 @@ def _rounded(value: float, digits: int = 0) -> float:
     return round(value, max(-15, min(15, digits)))
 
 
+def _fenced(value: Any, name: str) -> str:
+    """The text between tags that only we can write, since the nonce is not told to whoever wrote the text."""
+    nonce = _nonce.get()
+    text = str(_weighed(value)).replace(nonce, "")
+    gap = "\n" if "\n" in text or len(text) > INLINE else ""
+    return f"<{name}-{nonce}>{gap}{text}{gap}</{name}-{nonce}>"
+
+
 def _ranged(*bounds: int) -> range:
     found = range(*bounds)
     if len(found) > MAX_RANGE:
@@ -207,7 +225,8 @@ def _environment() -> _Sandbox:
     environment.filters = {name: _metered(environment.filters[name]) for name in FILTERS}
     environment.filters |= {
         "join": _joined, "replace": _replaced, "sum": _summed, "round": _rounded,
-        "_counted": _counted, "_concatenated": _concatenated, "_sliced": _sliced, "_weighed": _weighed,
+        "_fenced": _fenced, "_counted": _counted, "_concatenated": _concatenated, "_sliced": _sliced,
+        "_weighed": _weighed,
     }  # fmt: skip
     environment.tests = {name: environment.tests[name] for name in TESTS}
     return environment
@@ -224,53 +243,6 @@ def _metered(function: Any) -> Any:
     if passed:
         metered.jinja_pass_arg = passed  # type: ignore[attr-defined]
     return metered
-
-
-class _Meter(NodeTransformer):
-    """Puts meters where Jinja compiles to plain Python: loops, “~”, slices, lists and comparisons."""
-
-    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:
-        self.generic_visit(node)
-        is_target = isinstance(node, nodes.Tuple) and node.ctx != "load"
-        return node if is_target else _filter(node, "_weighed")
-
-    visit_Tuple = visit_Dict = visit_List
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
-        self.generic_visit(node)
-        node.expr = _filter(node.expr, "_weighed")
-        for operand in node.ops:
-            operand.expr = _filter(operand.expr, "_weighed")
-        return node
-
-    def visit_Test(self, node: nodes.Test) -> nodes.Node:
-        self.generic_visit(node)
-        node.args = [_filter(value, "_weighed") for value in node.args]
-        return node
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:
-        self.generic_visit(node)
-        node.iter = _filter(node.iter, "_counted")
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        self.generic_visit(node)
-        return _filter(nodes.List(node.nodes, lineno=node.lineno), "_concatenated")
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
-        self.generic_visit(node)
-        if not isinstance(node.arg, nodes.Slice):
-            node.arg = _filter(node.arg, "_weighed")
-            return node
-        nothing = nodes.Const(None, lineno=node.lineno)
-        bounds: list[nodes.Expr] = [
-            bound or nothing for bound in (node.arg.start, node.arg.stop, node.arg.step)
-        ]
-        return _filter(node.node, "_sliced", bounds)
-
-
-def _filter(value: nodes.Node, name: str, args: list[nodes.Expr] | None = None) -> nodes.Filter:
-    return nodes.Filter(cast(nodes.Expr, value), name, args or [], [], None, None, lineno=value.lineno)
 
 
 _ENVIRONMENT = _environment()
@@ -296,9 +268,23 @@ def check_template(source: str, names: Collection[str] = PROMPT_NAMES) -> list[s
     return problems
 
 
+def columns_used(source: str) -> set[str] | None:
+    """The metadata columns that a template names; None if it uses them all or cannot be read."""
+    try:
+        return entries_used(_ENVIRONMENT.parse(source), "metadata")
+    except (TemplateSyntaxError, RecursionError):
+        return None
+
+
 def _undefined(tree: nodes.Template, names: Collection[str]) -> list[str]:
     unknown = sorted(find_undeclared_variables(tree) - set(names) - {"range"})
-    return [f"“{name}” is not defined; a template may use {', '.join(sorted(names))}" for name in unknown]
+    return [f"“{name}” is not defined; {_meant(name, names)}" for name in unknown]
+
+
+def _meant(name: str, names: Collection[str]) -> str:
+    known = next((word for word in SYNONYMS.get(name, ()) if word in names), "")
+    near = [known] if known else get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean “{near[0]}”?" if near else f"a template may use {', '.join(sorted(names))}"
 
 
 def _unavailable(tree: nodes.Template) -> list[str]:
@@ -335,15 +321,17 @@ def _why_not_called(node: nodes.Call) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: str, names: frozenset[str]) -> Template:
+def _compiled(source: str, names: frozenset[str], fenced: frozenset[str]) -> Template:
     problems = check_template(source, names)
     if problems:
         raise TemplateProblem("; ".join(problems))
-    return _compile(_ENVIRONMENT.parse(source))
+    return _compile(_ENVIRONMENT.parse(source), fenced)
 
 
-def _compile(tree: nodes.Template) -> Template:
-    code = _ENVIRONMENT.compile(_Meter().visit(tree))
+def _compile(tree: nodes.Template, fenced: Collection[str] = ()) -> Template:
+    if fenced:
+        tree = Fence.over(tree, fenced)
+    code = _ENVIRONMENT.compile(Meter().visit(tree))
     return Template.from_code(_ENVIRONMENT, code, _ENVIRONMENT.globals)
 
 
@@ -352,15 +340,20 @@ def is_default(source: str) -> bool:
     return DEFAULT.fullmatch(source) is not None
 
 
-def render(source: str, context: Mapping[str, Any]) -> str:
-    """The template with plain data filled in. Raises TemplateProblem, never anything else."""
-    if is_default(source) and "input" in context:
+def render(
+    source: str, context: Mapping[str, Any], fenced: frozenset[str] = frozenset(), nonce: str = ""
+) -> str:
+    """The template with plain data filled in. Raises TemplateProblem, never anything else.
+
+    Text that comes from the names in `fenced` is put between tags that end in the nonce.
+    """
+    if is_default(source) and "input" in context and not fenced:
         return str(context["input"])
     try:
-        template = _compiled(source, frozenset(context))
+        template = _compiled(source, frozenset(context), fenced)
     except (RecursionError, SyntaxError, MemoryError) as error:  # less room here than where it was checked
         raise TemplateProblem(TOO_DEEP) from error
-    token = _budget.set(_Budget())
+    token, marked = _budget.set(_Budget()), _nonce.set(nonce)
     try:
         return _limited(template, {name: _plain(value) for name, value in context.items()})
     except TemplateProblem:
@@ -379,6 +372,7 @@ def render(source: str, context: Mapping[str, Any]) -> str:
         raise TemplateProblem(f"the template could not be rendered: {error}") from error
     finally:
         _budget.reset(token)
+        _nonce.reset(marked)
 
 
 def _limited(template: Template, context: dict[str, Any]) -> str:

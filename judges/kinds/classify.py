@@ -1,6 +1,8 @@
 """The judge chooses one of several labels; each counts as a pass or as a fail."""
 
-from judges.kinds.base import Frozen, Kind
+from typing import Any
+
+from judges.kinds.base import Frozen, JudgeVerdict, Kind, NoVerdict
 
 MOST_LABELS = 20
 MAX_LABEL = 60
@@ -11,10 +13,31 @@ class Classify(Kind):
     title = "Classify"
     summary = "One of several labels, each of which is a pass or a fail"
     names = frozenset({"response", "labels"})
+    field = "label"
 
     def problems(self, fields: Frozen) -> dict[str, str]:
         why = _labels_problem(fields["labels"])
         return {"labels": why} if why else {}
+
+    def contract(self, frozen: Frozen) -> str:
+        lines = [_line(label) for label in frozen["labels"]]
+        return "exactly one of these labels, spelled as here:\n" + "\n".join(lines)
+
+    def schema(self, frozen: Frozen) -> dict[str, Any]:
+        return {"type": "string", "enum": [label["label"] for label in frozen["labels"]]}
+
+    def read(self, frozen: Frozen, said: Any, *, swapped: bool) -> JudgeVerdict | NoVerdict:
+        if not isinstance(said, str):
+            return NoVerdict("invalid_label", f"{said!r:.80} is no label")
+        for label in frozen["labels"]:
+            if label["label"].strip().casefold() == said.strip().casefold():
+                return JudgeVerdict(float(label["passes"]), label["passes"], label["label"])
+        return NoVerdict("invalid_label", f"“{said.strip():.80}”")
+
+
+def _line(label: Frozen) -> str:
+    meaning = str(label.get("meaning", "")).strip()
+    return f"- {label['label']}: {meaning}" if meaning else f"- {label['label']}"
 
 
 def _labels_problem(labels: object) -> str:
