@@ -1,4 +1,4 @@
-"""Images inside data URLs: checked by content, never by what the upload says they are."""
+"""Images from data URLs and files: checked by content, never by what the upload says they are."""
 
 import base64
 import binascii
@@ -14,6 +14,9 @@ MAX_IMAGE_BYTES = 10_000_000
 MAX_PIXELS = 40_000_000
 DECODED_PIXELS = 4_000_000  # up to here the whole picture is decoded, so that a torn one is found
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
+)  # fmt: skip
 DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 
 
@@ -33,6 +36,13 @@ class CheckedImage:
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
+
+
+def kind_of(data: bytes) -> str:
+    """The media type by the first bytes, or nothing for what is none of our images."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in MAGIC if data.startswith(magic)), "")
 
 
 def from_data_url(text: str) -> CheckedImage:
@@ -72,11 +82,23 @@ def _opened(data: bytes) -> CheckedImage:
         kind, (width, height) = str(image.format), image.size
         if width * height > MAX_PIXELS:
             raise BadImage(_too_many_pixels())
+        if getattr(image, "n_frames", 1) > 1:
+            return _first_frame(image)
         image.verify()
     if width * height <= DECODED_PIXELS:
         with Image.open(BytesIO(data), formats=[kind]) as image:
             image.load()
     return CheckedImage(data=data, media_type=MEDIA_TYPES[kind], width_px=width, height_px=height)
+
+
+def _first_frame(image: Image.Image) -> CheckedImage:
+    """Of an animation, as PNG; that is what models and pages are shown."""
+    image.seek(0)
+    file = BytesIO()
+    image.convert("RGBA" if image.has_transparency_data else "RGB").save(file, "PNG")
+    if file.tell() > MAX_IMAGE_BYTES:
+        raise BadImage(f"its first frame is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+    return CheckedImage(file.getvalue(), "image/png", *image.size)
 
 
 def _too_many_pixels() -> str:

@@ -1,25 +1,32 @@
-"""CSV with a header: comma, semicolon or tab; quoted cells may span lines. An empty cell is no value."""
+"""CSV: comma, semicolon, tab or bar; quoted cells may span lines; any encoding. An empty cell is no value."""
 
 import csv
+import re
 from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
 from typing import Any, BinaryIO, ClassVar
 
 from datasets.importers import Record
+from datasets.importers.encodings import encoding_of
 from datasets.importers.lines import MAX_FIELDS, MAX_LINE_BYTES, MAX_ROWS, BadLine, Lines
 from datasets.problems import RowProblem
 
 csv.field_size_limit(MAX_LINE_BYTES)  # per process; the csv module has no other way
+MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+LOOKED_AT = 20  # rows that tell whether there is a header
+LETTER = re.compile(r"[A-J]")
 
 
 class Csv:
     title: ClassVar[str] = "CSV"
 
     def rows(self, file: BinaryIO) -> Iterator[Record | RowProblem]:
-        lines = Lines(file)
-        cells = read_cells(lines, csv.reader(lines, strict=True, delimiter=delimiter_of(file)))
-        header: list[str] | None = None
-        count = 0
-        for number, row in cells:
+        encoding = encoding_of(file)
+        mark = delimiter_of(file, encoding)
+        header = unnamed_columns(file, encoding, mark)
+        lines, count = Lines(file, encoding), 0
+        for number, row in read_cells(lines, csv.reader(lines, strict=True, delimiter=mark)):
             if isinstance(row, RowProblem):
                 yield row
                 if header is None:
@@ -36,6 +43,13 @@ class Csv:
                     yield RowProblem(number, "", f"more than {MAX_ROWS:,} rows")
                     return
                 yield as_record(number, header, row)
+
+    def details(self, file: BinaryIO) -> list[str]:
+        """`["semicolon", "cp1252", "no header"]`: what was found out about the file."""
+        encoding = encoding_of(file)
+        mark = delimiter_of(file, encoding)
+        bare = ["no header"] if unnamed_columns(file, encoding, mark) else []
+        return [MARKS[mark], encoding.upper(), *bare]
 
 
 def read_cells(lines: Lines, reader: Any) -> Iterator[tuple[int, list[str] | RowProblem]]:
@@ -69,12 +83,33 @@ def explain(error: str, line: int) -> str:
     return error
 
 
-def delimiter_of(file: BinaryIO) -> str:
-    """The commonest of comma, semicolon and tab in the first line."""
-    start = file.readline(1 << 16)
+def delimiter_of(file: BinaryIO, encoding: str = "utf-8") -> str:
+    """The commonest of the marks outside quotes in the first line."""
     file.seek(0)
-    counts = {mark: start.count(mark.encode()) for mark in ",;\t"}
+    start = file.read(1 << 16).decode(encoding, "replace")
+    file.seek(0)
+    bare = re.sub(r'"(?:[^"]|"")*"', "", start).lstrip("\ufeff\r\n").partition("\n")[0]
+    counts = {mark: bare.count(mark) for mark in MARKS}
     return max(counts, key=lambda mark: counts[mark])
+
+
+def unnamed_columns(file: BinaryIO, encoding: str, mark: str) -> list[str] | None:
+    """Names for the columns of a table of choices without a header: question, A, B, …, and a letter as answer."""
+    file.seek(0)
+    start = file.read(1 << 16).decode(encoding, "replace").lstrip("\ufeff")
+    file.seek(0)
+    try:
+        whole = start if len(start) < 1 << 15 else start[: start.rfind("\n") + 1]
+        rows = [row for row in islice(csv.reader(StringIO(whole), delimiter=mark), LOOKED_AT) if row]
+    except csv.Error:
+        return None
+    width = len(rows[0]) if rows else 0
+    letters = "ABCDEFGHIJ"[: max(0, width - 2)]
+    answers = [row[-1].strip() for row in rows if len(row) == width]
+    fits = width >= 4 and len(answers) == len(rows) and all(answer in tuple(letters) for answer in answers)
+    if not fits or rows[0][1:-1] == list(letters[: width - 2]) or LETTER.fullmatch(rows[0][0].strip()):
+        return None
+    return ["question", *letters, "answer"]
 
 
 def header_problem(line: int, header: list[str]) -> RowProblem | None:

@@ -78,6 +78,11 @@ def parse_json(text: str) -> Any:
         if isinstance(error, json.JSONDecodeError | Refused):
             raise
         raise Refused("a number has too many digits") from error
+    return within_limits(value, text)
+
+
+def within_limits(value: Any, text: str) -> Any:
+    """The value that was parsed from `text`. Raises Refused for depth and for what no database holds."""
     if text.count("[") + text.count("{") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
         raise Refused(f"nested more than {MAX_DEPTH} levels deep")
     if SUSPICIOUS.search(text) and unstorable(value):
@@ -107,6 +112,9 @@ class Jsonl:
                 return
             yield read_line(lines.number, text)
 
+    def details(self, file: BinaryIO) -> list[str]:
+        return ["UTF-8"]
+
 
 def read_line(number: int, text: str) -> Record | RowProblem:
     try:
@@ -115,10 +123,17 @@ def read_line(number: int, text: str) -> Record | RowProblem:
         return RowProblem(number, "", f"not valid JSON: {error.msg.lower()} at column {error.pos + 1:,}")
     except Refused as error:
         return RowProblem(number, "", str(error))
-    if isinstance(value, dict):
-        if len(value) > MAX_FIELDS:
-            return RowProblem(number, "", f"more than {MAX_FIELDS:,} fields")
-        return Record(number, value)
-    column = len(text) - len(text.lstrip()) + 1
-    hint = "; write one object a line, without the list around them" if isinstance(value, list) else ""
-    return RowProblem(number, "", f"not an object at column {column}{hint}")
+    if isinstance(value, list):
+        column = len(text) - len(text.lstrip()) + 1
+        hint = "write one object a line, without the list around them"
+        return RowProblem(number, "", f"not an object at column {column}; {hint}")
+    return record_of(number, value)
+
+
+def record_of(number: int, value: Any) -> Record | RowProblem:
+    """A row of a parsed value."""
+    if not isinstance(value, dict):
+        return RowProblem(number, "", "not an object")
+    if len(value) > MAX_FIELDS:
+        return RowProblem(number, "", f"more than {MAX_FIELDS:,} fields")
+    return Record(number, value)

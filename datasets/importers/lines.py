@@ -3,6 +3,7 @@
 import codecs
 from typing import BinaryIO
 
+from datasets.importers.encodings import Recoded
 from datasets.problems import RowProblem
 
 MAX_LINE_BYTES = 16 << 20  # an image of 10 MB as a data URL fits
@@ -29,8 +30,9 @@ class Lines:
     CSV reader refills with `begin_record` since its records may span lines.
     """
 
-    def __init__(self, file: BinaryIO):
-        self.file, self.number, self.left = file, 0, MAX_LINE_BYTES
+    def __init__(self, file: BinaryIO, encoding: str = "utf-8"):
+        self.file: BinaryIO | Recoded = file if encoding == "utf-8" else Recoded(file, encoding)
+        self.encoding, self.number, self.left = encoding, 0, MAX_LINE_BYTES
 
     def begin_record(self) -> None:
         self.left = MAX_LINE_BYTES
@@ -60,7 +62,8 @@ class Lines:
             byte = f"0x{raw[error.start]:02x}"
             column = error.start + 1
             raise BadLine(
-                self.number, f"not UTF-8: byte {byte} at column {column:,}; save the file as UTF-8"
+                self.number,
+                f"not {self.encoding.upper()}: byte {byte} at column {column:,}; save the file as UTF-8",
             ) from error
 
     def _without_bom(self, raw: bytes) -> bytes:

@@ -1,0 +1,151 @@
+"""Parquet, streamed batch by batch; images in it become data URLs."""
+
+import base64
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Any, BinaryIO, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datasets.images import kind_of
+from datasets.importers import Record
+from datasets.importers.jsonl import UNSTORABLE
+from datasets.importers.lines import MAX_FIELDS, MAX_ROWS
+from datasets.problems import RowProblem
+
+BATCH_BYTES, BATCH_ROWS = 2 << 20, 2000
+BUFFER_BYTES = 1 << 20
+SMALL_BYTES = 64 << 20  # a column chunk up to here is taken whatever it was compressed from
+MAX_RATIO = 200
+MAX_BATCH_BYTES = 256 << 20
+MAX_BINARY_BYTES = 12 << 20
+
+
+class Unreadable(ValueError):
+    """A value that no item can hold; the message says why."""
+
+
+class Parquet:
+    title: ClassVar[str] = "Parquet"
+
+    def rows(self, file: BinaryIO) -> Iterator[Record | RowProblem]:
+        try:
+            table = _opened(file)
+            if table is not None:
+                yield from _rows(table)
+        except Unreadable as error:
+            yield RowProblem(0, "", str(error))
+        except MemoryError:
+            yield RowProblem(0, "", "a part of the file needs more memory than is allowed")
+        except (pa.ArrowException, OSError, ValueError) as error:
+            yield RowProblem(0, "", f"not readable as Parquet: {str(error).splitlines()[0][:200]}")
+
+    def details(self, file: BinaryIO) -> list[str]:
+        try:
+            table = _opened(file)
+        except (pa.ArrowException, OSError, ValueError):
+            return []
+        return [f"{table.metadata.num_rows:,} rows"] if table else []
+
+
+def _opened(file: BinaryIO) -> pq.ParquetFile | None:
+    """Raises Unreadable before anything large is unpacked."""
+    file.seek(0, 2)
+    if not file.tell():
+        return None
+    file.seek(0)
+    table = pq.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False)
+    meta = table.metadata
+    if meta.num_rows > MAX_ROWS:
+        raise Unreadable(f"more than {MAX_ROWS:,} rows")
+    if meta.num_columns > MAX_FIELDS:
+        raise Unreadable(f"more than {MAX_FIELDS:,} columns")
+    for group in range(meta.num_row_groups):
+        for column in range(meta.num_columns):
+            chunk = meta.row_group(group).column(column)
+            unpacked = chunk.total_uncompressed_size
+            if unpacked > SMALL_BYTES and unpacked > MAX_RATIO * max(1, chunk.total_compressed_size):
+                raise Unreadable(
+                    f"the column {chunk.path_in_schema} unpacks to {unpacked >> 20:,} MB; it is a bomb"
+                )
+    return table
+
+
+def _rows(table: pq.ParquetFile) -> Iterator[Record | RowProblem]:
+    number = 0
+    for group in range(table.metadata.num_row_groups):
+        meta = table.metadata.row_group(group)
+        per_row = meta.total_byte_size // max(1, meta.num_rows) + 1
+        size = max(1, min(BATCH_ROWS, BATCH_BYTES // per_row))
+        for batch in table.iter_batches(batch_size=size, row_groups=[group], use_threads=False):
+            if batch.nbytes > MAX_BATCH_BYTES:
+                raise Unreadable(
+                    f"{batch.num_rows:,} rows take {batch.nbytes >> 20:,} MB; the file is a bomb"
+                )
+            for values in _values(batch):
+                number += 1
+                yield _record(number, values)
+
+
+def _values(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Rows one by one, so that a long text that many rows share is not copied for all of them."""
+    step = max(1, int(batch.num_rows * BATCH_BYTES // max(1, batch.nbytes)))
+    for start in range(0, batch.num_rows, step):
+        yield from batch.slice(start, step).to_pylist()
+
+
+def _record(number: int, values: dict[str, Any]) -> Record | RowProblem:
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            plain[name] = plain_value(value)
+        except Unreadable as error:
+            return RowProblem(number, name, str(error))
+    return Record(number, plain)
+
+
+def plain_value(value: Any) -> Any:
+    """What JSON can say; times as ISO 8601, images as data URLs. Raises Unreadable."""
+    if isinstance(value, str):
+        if UNSTORABLE.search(value):
+            raise Unreadable("holds a NUL character or half of a surrogate pair")
+        return value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise Unreadable("holds a number that is not finite")
+        return value
+    if isinstance(value, list | tuple):
+        return [plain_value(part) for part in value]
+    if isinstance(value, dict):
+        return _object(value)
+    if isinstance(value, bytes):
+        return _binary(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return str(value)
+
+
+def _object(value: dict[str, Any]) -> Any:
+    """An image as hubs keep it, `{bytes, path}`, is its bytes."""
+    if set(value) == {"bytes", "path"} and isinstance(value["bytes"], bytes):
+        return _binary(value["bytes"])
+    return {str(name): plain_value(part) for name, part in value.items()}
+
+
+def _binary(data: bytes) -> str:
+    if len(data) > MAX_BINARY_BYTES:
+        raise Unreadable(f"holds more than {MAX_BINARY_BYTES >> 20} MB of binary data")
+    kind = kind_of(data)
+    if kind:
+        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    try:
+        return str(plain_value(data.decode()))
+    except UnicodeDecodeError as error:
+        raise Unreadable("holds binary data that is no image") from error
