@@ -107,9 +107,12 @@ def things(
     scorers = [{"key": "numeric", "name": "numeric", "options": {}}]
     wish = Launch(dataset_version_id=version.pk, model_ids=[callable_model.pk], scorers=scorers)
     evaluation = launch(held, wish)
+    website = Launch(
+        dataset_version_id=version.pk, recorded_names=["Site"], responses="by_hand", scorers=scorers
+    )
     managing = access_for(owner, "alpha")
     return SimpleNamespace(
-        version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(),
+        version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(), by_hand=launch(held, website).runs.get(),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
@@ -155,6 +158,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "trial run_id": things.run.pk,
         "trial seq": 1,
         "attempt run_id": things.run.pk,
+        "answer run_id": things.by_hand.pk,
     }
     area = route.name.replace(":", "-").split("-")[0]
     found = by_route.get(f"{route.name} {param}", by_area.get(f"{area} {param}"))
