@@ -12,7 +12,7 @@ KEPT_APART = ("id", "version", "position")
 def copied_columns() -> str:
     """Every column of an item but those that place it."""
     quote = connection.ops.quote_name
-    names = [field.column for field in Item._meta.concrete_fields if field.name not in KEPT_APART]
+    names = [str(field.column) for field in Item._meta.concrete_fields if field.name not in KEPT_APART]
     return ", ".join(quote(name) for name in names)
 
 
@@ -59,4 +59,4 @@ def _copy_chunk(source: QuerySet[Item], target: DatasetVersion, start: int) -> i
             """,  # noqa: S608
             params,
         )
-    return copied
+    return int(copied)

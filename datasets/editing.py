@@ -35,7 +35,8 @@ def draft_begin(access: Access, version: DatasetVersion) -> Draft:
     """The dataset's draft, new from this version unless there is one; `draft_fill` brings its items."""
     with transaction.atomic():
         dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
-        draft = Draft.objects.filter(dataset=dataset).select_related("base", "version").first()
+        drafts = Draft.objects.select_related("dataset", "base", "version")
+        draft = drafts.filter(dataset=dataset).first()
         if draft:
             return draft
         latest = dataset.versions.aggregate(latest=Max("number"))["latest"] or 0
@@ -45,9 +46,8 @@ def draft_begin(access: Access, version: DatasetVersion) -> Draft:
             origin={"kind": "edit", "version": version.number}, created_by=access.actor,
         )  # fmt: skip
         audit.record(access, "draft.begin", f"{dataset.name} v{version.number}")
-        return Draft.objects.create(
-            dataset=dataset, base=version, version=hidden, created_by=access.actor, state=DraftState.COPYING
-        )
+        made = Draft.objects.create(dataset=dataset, base=version, version=hidden, created_by=access.actor)
+        return drafts.get(pk=made.pk)
 
 
 def draft_fill(draft: Draft) -> None:
@@ -188,7 +188,7 @@ def items_drop(items: QuerySet[Item]) -> int:
     """Deletes rows of a draft: no trial points at them, so nothing has to be looked up first."""
     chosen = items.order_by().values("pk")
     ItemAsset.objects.filter(item__in=chosen)._raw_delete(items.db)
-    return Item.objects.filter(pk__in=chosen)._raw_delete(items.db)  # type: ignore[return-value]
+    return Item.objects.filter(pk__in=chosen)._raw_delete(items.db)
 
 
 def items_restore(draft: Draft, keys: list[str]) -> int:

@@ -48,7 +48,8 @@ def version_remove(version: DatasetVersion) -> None:
 
 def abandoned_remove() -> int:
     """Removes what a killed import or deletion left behind: versions hidden for more than a day."""
-    stale = DatasetVersion.objects.filter(ready_at=None, created_at__lt=timezone.now() - ABANDONED_AFTER)
+    old = timezone.now() - ABANDONED_AFTER
+    stale = DatasetVersion.objects.filter(ready_at=None, draft=None, created_at__lt=old)
     removed = 0
     for version in stale:
         try:

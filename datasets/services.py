@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from datasets.importing import ImportResult, clean_name, version_import
-from datasets.models import Dataset, DatasetVersion
+from datasets.models import Dataset, DatasetVersion, Draft
 from datasets.problems import ImportProblems, RowProblem
 from datasets.removal import users_of, version_remove
 from datasets.tasks import version_remove_later
@@ -24,6 +24,7 @@ __all__ = [
     "version_delete",
     "version_import",
 ]
+CARD_FIELDS = {"description", "licence", "source", "language"}
 INLINE_ITEMS = 20_000  # more than this is removed by a worker
 
 
@@ -31,18 +32,22 @@ class InUse(Refused):
     """Something still needs it; the message says what and what to do."""
 
 
-def dataset_rename(access: Access, dataset: Dataset, *, name: str, description: str | None = None) -> Dataset:
-    """Raises ValidationError (on `name`) for an empty, long or taken name."""
+def dataset_rename(access: Access, dataset: Dataset, *, name: str, **card: str) -> Dataset:
+    """Also what its card says: `description`, `licence`, `source`, `language`, each unchanged if left out.
+
+    Raises ValidationError (on `name`) for an empty, long or taken name, or on a field that is too long.
+    """
     before = dataset.name
     try:
         dataset.name = clean_name(name)
     except ImportProblems as error:
         raise ValidationError({"name": error.problems[0].reason}) from error
-    if description is not None:
-        dataset.description = description.strip()
+    for field in CARD_FIELDS & card.keys():
+        setattr(dataset, field, card[field].replace("\0", "").strip())
+    dataset.clean_fields(exclude=["workspace", "created_by", "created_at"])
     try:
         with transaction.atomic():
-            dataset.save(update_fields=["name", "description"])
+            dataset.save(update_fields=["name", *sorted(CARD_FIELDS)])
             audit.record(access, "dataset.rename", dataset.name, before=before)
     except IntegrityError as error:
         dataset.name = before
@@ -63,6 +68,7 @@ def version_delete(access: Access, version: DatasetVersion) -> None:
 def dataset_delete(access: Access, dataset: Dataset) -> None:
     """All versions of a dataset, or none. Raises InUse while runs need one."""
     with transaction.atomic():
+        Draft.objects.filter(dataset=dataset).delete()
         versions = list(dataset.versions.select_for_update())
         for version in versions:
             version.dataset = dataset
