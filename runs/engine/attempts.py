@@ -8,9 +8,11 @@ from judges.scorers import Subject, Verdict
 from registry.client import CallFailed, ChatRequest, Client, Completion
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
+from runs.engine.reading import UNREADABLE, Unreadable, read
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
+BEGINNING = 2_000  # characters of an unreadable answer that its attempt keeps
 MOST_ASKED_WAITS = 1_000  # calls of one trial; an endpoint that only ever says "later" is given up
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
@@ -47,7 +49,7 @@ async def settled_outcome(plan: Plan, work: Work) -> Outcome:
         kind, words = work.problem
         return Outcome(work.trial, "errored", kind, error_kind=kind, error=words, counts=False, sent=False)
     assert work.answer is not None
-    return Outcome(
+    outcome = Outcome(
         work.trial,
         "done",
         response=work.answer.text,
@@ -55,12 +57,12 @@ async def settled_outcome(plan: Plan, work: Work) -> Outcome:
         sent=False,
         cached=True,
         cache_key=work.cache_key,
-        verdicts=await verdicts(plan, work, work.answer.text),
     )
+    return await scored(plan, work, outcome)
 
 
 async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
-    return Outcome(
+    outcome = Outcome(
         work.trial,
         "done",
         response=completion.text,
@@ -72,8 +74,8 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
         cost=plan.cost(completion.input_tokens, completion.output_tokens),
         status_code=completion.status_code,
         cache_key=work.cache_key,
-        verdicts=await verdicts(plan, work, completion.text),
     )
+    return await scored(plan, work, outcome)
 
 
 async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
@@ -88,19 +90,46 @@ async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
             sent=False,
             error="Nobody has filled in an answer for this item." if plan.by_hand else words,
         )
-    return Outcome(
-        work.trial,
-        "done",
-        response=work.recorded,
-        finish_reason="recorded",
-        sent=False,
-        verdicts=await verdicts(plan, work, work.recorded),
-    )
+    outcome = Outcome(work.trial, "done", response=work.recorded, finish_reason="recorded", sent=False)
+    return await scored(plan, work, outcome)
 
 
-async def verdicts(plan: Plan, work: Work, response: str) -> list[tuple[str, Verdict]]:
+async def scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
+    """The outcome with its verdicts; an answer in which a judge's verdict cannot be read is asked again."""
+    if plan.judge is None:
+        outcome.verdicts = await verdicts(plan, work, outcome)
+        return outcome
+    try:
+        verdict = read(plan.judge.frozen, outcome.response, plan.judge.swapped(work.trial.epoch))
+    except Unreadable as problem:
+        return unreadable(plan, outcome, str(problem))
+    outcome.verdicts = [(plan.judge.scorer, verdict)]
+    return outcome
+
+
+def unreadable(plan: Plan, outcome: Outcome, problem: str) -> Outcome:
+    """It was paid for and stays on record; the trial waits and is asked again while attempts are left."""
+    if outcome.finish_reason == "length":
+        problem = f"The answer was cut off at its token limit. {problem}"
+    again = outcome.trial.failures + 1 < plan.max_failures and outcome.sent
+    outcome.state = "waiting" if again else "errored"
+    outcome.attempt_outcome = outcome.error_kind = UNREADABLE
+    outcome.error = problem
+    outcome.attempt_error = f"{problem}\n{outcome.response[:BEGINNING]}"
+    return outcome
+
+
+async def verdicts(plan: Plan, work: Work, outcome: Outcome) -> list[tuple[str, Verdict]]:
     """In a thread where a scorer may take long: the loop belongs to all runs of the process."""
-    subject = Subject(response, work.references, work.choices, work.prompt, work.metadata)
+    subject = Subject(
+        outcome.response,
+        work.references,
+        work.choices,
+        work.prompt,
+        work.metadata,
+        outcome.latency_ms,
+        outcome.cost,
+    )
 
     def judge() -> list[tuple[str, Verdict]]:
         return [(name, scorer.score(subject)) for name, scorer in plan.scorers]

@@ -4,13 +4,15 @@ from typing import Any
 
 from django.db.models import Count, F, Q, Sum
 
-from runs.models import GridCell, Run, Score, Tally, Trial, TrialState, cell_size
+from runs.engine.reading import UNREADABLE
+from runs.models import Attempt, GridCell, Run, Score, Tally, Trial, TrialState, cell_size
 
 
 def check_run(run_id: int) -> dict[str, tuple[Any, Any]]:
     """Every counter that differs: name → (kept, counted). Empty when all agree."""
     run = Run.objects.get(pk=run_id)
-    pairs = {**_run_pairs(run), **_tally_pairs(run), **_cell_pairs(run)}
+    pairs = {**_run_pairs(run), **_tally_pairs(run)}
+    pairs |= _verdict_pairs(run) if run.judged_id else _cell_pairs(run)
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
@@ -30,6 +32,10 @@ def _run_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
         for text in Trial.objects.filter(done, run=run).values_list("response", flat=True).iterator()
         if text.strip()
     )
+    unread = Attempt.objects.filter(run=run, outcome=UNREADABLE).aggregate(
+        input_tokens=Sum("input_tokens", default=0), output_tokens=Sum("output_tokens", default=0)
+    )
+    counted |= {name: counted[name] + tokens for name, tokens in unread.items()}
     return {name: (getattr(run, name), value) for name, value in {**counted, "answered": answered}.items()}
 
 
@@ -52,6 +58,14 @@ def _tally_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
         for row in rows.order_by()
     }
     return {f"tally {key}": (kept.get(key), counted.get(key)) for key in {**kept, **counted}}
+
+
+def _verdict_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
+    """Of a judging: a score, once, for each trial that all of its passes are over for."""
+    ended = Count("id", filter=Q(state__in=(TrialState.DONE, TrialState.ERRORED)))
+    passes = Trial.objects.filter(run=run).order_by().values("judged").annotate(ended=ended)
+    judged = passes.filter(ended__gte=run.passes).count()
+    return {"verdicts": (Score.objects.filter(trial__run=run.judged_id, scorer=run.scorer).count(), judged)}
 
 
 def _cell_pairs(run: Run) -> dict[str, tuple[Any, Any]]:

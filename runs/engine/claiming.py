@@ -7,7 +7,8 @@ from django.db import transaction
 
 from runs.engine import budgets
 from runs.engine.leases import Claimed, give_back, lock_run, open_attempts
-from runs.engine.plan import Answer, Plan, Work, load_work
+from runs.engine.loading import load_work
+from runs.engine.plan import Answer, Plan, Work
 from runs.models import Trial, TrialState
 
 

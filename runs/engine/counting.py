@@ -66,9 +66,7 @@ class Sums:
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, 0, 0, 0.0, 0.0])
 
-    def add(
-        self, scorer: str, section: str, value: float | None, passed: bool | None, sign: int = 1
-    ) -> None:
+    def add(self, scorer: str, section: str, value: float | None, passed: bool | None, sign: int = 1) -> None:
         """A score, or with the sign -1 one that is taken back."""
         tally = self._sums[(scorer, section)]
         if value is None:

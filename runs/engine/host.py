@@ -13,7 +13,7 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -66,6 +66,7 @@ class Host:
         self._slices: dict[int, asyncio.Task[None]] = {}  # by run
         self._pumps: dict[int, Pump] = {}
         self._orphans: set[int] = set()
+        self._woken: dict[int, float] = {}  # judgings, when this process last began to work on them
         self.thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self.thread.start()
 
@@ -100,7 +101,7 @@ class Host:
     async def _ready(self) -> Shared:
         if self.shared is None:
             owner = new_owner()
-            self.shared = Shared(DatabaseThread(), Client(), Gates(owner), Journal(owner), owner)
+            self.shared = Shared(DatabaseThread(), Client(), Gates(owner), Journal(owner), owner, self._wake)
             self._ticker = asyncio.create_task(self._tick_forever(self.shared))
         return self.shared
 
@@ -120,6 +121,20 @@ class Host:
         self._slices[run_id] = task
         task.add_done_callback(lambda _: self._ended(run_id))
         return asyncio.gather(task, return_exceptions=True)
+
+    def _wake(self, judgings: Sequence[int]) -> None:
+        """Responses have come that these may judge."""
+        now = time.monotonic()
+        for run_id in judgings:
+            if pump := self._pumps.get(run_id):
+                pump.wake.set()
+            elif self._may_start(run_id) and now - self._woken.get(run_id, 0.0) > TICK_S:
+                self._woken[run_id] = now
+                assert self.shared is not None
+                self._start(self.shared, run_id, settings.ENGINE_SLICE_S)
+
+    def _may_start(self, run_id: int) -> bool:
+        return not self.over and run_id not in self._slices and len(self._slices) < settings.ENGINE_SLOTS
 
     def _ended(self, run_id: int) -> None:
         del self._slices[run_id]
@@ -141,6 +156,8 @@ class Host:
             await pump.run()
             if await database.run(leases.finish, run_id):
                 await database.run(conclude, run_id, plan.calls)
+                for judging in await database.run(leases.finish_judgings, run_id):
+                    await database.run(conclude, judging, True)
             await pump.showing.announce()
         except CannotRun as stop:
             await database.run(leases.pause, run_id, str(stop))
@@ -173,7 +190,7 @@ class Host:
         """Takes on runs that nobody has executed for a whole tick: no worker is free for them."""
         orphans = set(await shared.database.run(leases.orphans))
         for run_id in sorted(orphans & self._orphans - self._slices.keys()):
-            if len(self._slices) < settings.ENGINE_SLOTS:
+            if self._may_start(run_id):
                 self._start(shared, run_id, settings.ENGINE_SLICE_S)
         self._orphans = orphans
 

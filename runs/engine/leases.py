@@ -29,7 +29,7 @@ from django.utils import timezone
 from datasets.models import Upload, UploadState
 from runs.engine.clock import now_ms, now_ms_sql, now_sql
 from runs.engine.rowset import encode, rowset
-from runs.models import LIVE_STATES, LogLine, PumpLease, Run, RunStatus, Trial, TrialState
+from runs.models import FINISHED_STATUSES, LIVE_STATES, LogLine, PumpLease, Run, RunStatus, Trial, TrialState
 
 LEASE_MS = settings.ENGINE_LEASE_S * 1000
 TRIALS_PER_PUMP = 500  # a run gets one process more for each
@@ -47,6 +47,7 @@ class Claimed:
     section: str
     attempt: int
     failures: int
+    judged: int | None = None  # of a judging: the trial whose response is judged
 
 
 def take_run(run_id: int, owner: str) -> bool:
@@ -79,12 +80,26 @@ def pumps_wanted(run: Run) -> int:
 def without_pump(now: int) -> QuerySet[Run]:
     """Runs that have work and nobody at it."""
     at_work = PumpLease.objects.filter(run=OuterRef("pk"), until_ms__gte=now)
-    return Run.objects.filter(~Exists(at_work), status__in=(RunStatus.PENDING, RunStatus.RUNNING))
+    return Run.objects.filter(has_work(), ~Exists(at_work), status__in=(RunStatus.PENDING, RunStatus.RUNNING))
+
+
+def has_work() -> Q:
+    """Not a judging that waits for responses: it needs no process, nor one that could end it."""
+    to_do = Q(total__gt=F("done") + F("errored") + F("canceled"))
+    return Q(judged=None) | to_do | responses_are_in()
+
+
+def responses_are_in() -> Q:
+    """Of a judging: nothing more will come to be judged."""
+    return Q(judged__status__in=FINISHED_STATUSES) & (
+        Q(opponent=None) | Q(opponent__status__in=FINISHED_STATUSES)
+    )
 
 
 def pumps_missing(run_id: int) -> int:
     """How many processes more the run could keep busy."""
-    run = Run.objects.filter(pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).first()
+    live = Run.objects.filter(has_work(), pk=run_id, status__in=(RunStatus.PENDING, RunStatus.RUNNING))
+    run = live.first()
     at_work = PumpLease.objects.filter(run_id=run_id, until_ms__gte=now_ms()).count()
     return pumps_wanted(run) - at_work if run else 0
 
@@ -107,6 +122,8 @@ def work_ended() -> dict[str, Any]:
 def leave_run(run_id: int, owner: str) -> None:
     """This process executes the run no more; the next wake-up or sweep gives it another."""
     PumpLease.objects.filter(run_id=run_id, owner=owner).delete()
+    idle = Run.objects.exclude(has_work()).filter(pk=run_id, status=RunStatus.RUNNING)
+    idle.update(**work_ended())
 
 
 def lock_run(run_id: int) -> str:
@@ -160,7 +177,7 @@ def _lease(run_id: int, owner: str, count: int, condition: str, calls: bool) -> 
             WHERE id IN (
                 SELECT id FROM runs_trial WHERE run_id = %s AND {condition} ORDER BY seq LIMIT %s {skip}
             )
-            RETURNING id, fence, item_id, seq, epoch, section, attempt_count, failures
+            RETURNING id, fence, item_id, seq, epoch, section, attempt_count, failures, judged_id
             """,  # noqa: S608 (constants only)
             [owner, LEASE_MS, int(calls), run_id, count],
         )
@@ -234,6 +251,11 @@ def left_to_claim(run_id: int) -> bool:
     return Trial.objects.filter(run_id=run_id, state__in=(TrialState.PENDING, TrialState.WAITING)).exists()
 
 
+def awaits_responses(run_id: int) -> bool:
+    """Of a judging: whether there may be more to judge soon."""
+    return Run.objects.filter(~responses_are_in(), pk=run_id, judged__isnull=False).exists()
+
+
 def next_due_ms(run_id: int) -> int | None:
     """Milliseconds until the first waiting trial is due; None when none waits."""
     due = Trial.objects.filter(run_id=run_id, state=TrialState.WAITING).order_by("not_before_ms")
@@ -256,10 +278,13 @@ def hold_run(run_id: int, for_ms: int, reason: str) -> None:
 
 
 def finish(run_id: int) -> bool:
-    """Ends a run without live trials; True for the one caller that did."""
+    """Ends a run without live trials; True for the one caller that did; judgings end last."""
     alive = Trial.objects.filter(run=OuterRef("pk"), state__in=LIVE_STATES)
+    judging = Q(judged__isnull=False, status__in=(RunStatus.PENDING, RunStatus.RUNNING)) & responses_are_in()
     with transaction.atomic():
-        ended = Run.objects.filter(~Exists(alive), pk=run_id, status=RunStatus.RUNNING).update(
+        lock_run(run_id)
+        may_end = Run.objects.filter(Q(judged=None, status=RunStatus.RUNNING) | judging, pk=run_id)
+        ended = Run.objects.filter(~Exists(alive), pk__in=may_end.values("pk")).update(
             status=Case(
                 When(canceled__gt=0, then=Value(RunStatus.CANCELED)),
                 When(Q(done=0) & Q(total__gt=0), then=Value(RunStatus.FAILED)),
@@ -278,6 +303,12 @@ def finish(run_id: int) -> bool:
         if ended:
             PumpLease.objects.filter(run_id=run_id).delete()
     return bool(ended)
+
+
+def finish_judgings(run_id: int) -> list[int]:
+    """Ends those of the run's judgings, and of those that it was the opponent in, that have nothing left."""
+    concerned = Run.objects.filter(Q(judged=run_id) | Q(opponent=run_id)).order_by("pk")
+    return [pk for pk in concerned.values_list("pk", flat=True) if finish(pk)]
 
 
 def pause(run_id: int, reason: str) -> None:

@@ -1,25 +1,22 @@
-"""What a pump needs to know of its run, as plain data read once per slice; and the work of its items."""
+"""What a pump needs to know of its run, as plain data read once per slice."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from datasets.assets import asset_bytes
-from datasets.models import Item, ItemAsset
 from evalportal.lib.plugins import UnknownPlugin
 from evalportal.lib.secret_fields import UndecryptableSecret
 from judges.scorers import BadOptions, Scorer, build_scorer
 from registry.client import Endpoint
 from registry.models import Capability
 from registry.selectors import registered_in
-from runs.engine.asking import cache_key, input_tokens, output_limit, question
+from runs.engine.asking import output_limit
 from runs.engine.budgets import Ceilings, ceilings_of
 from runs.engine.gates import Limits
+from runs.engine.judging import Judge, judge_of
 from runs.engine.leases import Claimed
-from runs.engine.rowset import among
-from runs.models import BY_HAND, HandAnswer, Run
+from runs.models import BY_HAND, Run
 
 ASSUMED_ANSWER = 1_024  # tokens, where neither the parameters nor experience say
 MAX_COST = 1_000  # dollars of one call; above it, the usage that the endpoint reports is nonsense
@@ -85,6 +82,7 @@ class Plan:
     cache_scope: Sequence[Any] | None
     ceilings: Ceilings | None
     answer_tokens: int
+    judge: Judge | None = None
 
     @property
     def calls(self) -> bool:
@@ -114,7 +112,7 @@ def load_plan(run_id: int) -> Plan:
 
 
 def _plan(run_id: int) -> Plan:
-    run = Run.objects.select_related("model__provider", "workspace").get(pk=run_id)
+    run = Run.objects.select_related("model__provider", "workspace", "judged").get(pk=run_id)
     config, model = run.config, run.model
     frozen = config["model"]
     fresh = config["responses"] == "fresh"
@@ -135,7 +133,7 @@ def _plan(run_id: int) -> Plan:
     return Plan(
         run_id=run_id,
         workspace_id=run.workspace_id,
-        total=run.total,
+        total=run.judged.total * run.passes if run.judged else run.total,
         template=config["template"],
         params=_flat(config["params"]),
         scorers=[(each["name"], build_scorer(each["key"], each["options"])) for each in config["scorers"]],
@@ -158,6 +156,7 @@ def _plan(run_id: int) -> Plan:
         cache_scope=_cache_scope(run) if fresh and config.get("cache") else None,
         ceilings=ceilings_of(run) if fresh else None,
         answer_tokens=output_limit(config["params"]) or max(ASSUMED_ANSWER, 4 * _mean_answer(run)),
+        judge=judge_of(run),
     )
 
 
@@ -177,63 +176,3 @@ def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
         **{key: value for key, value in params.items() if key != "extra_body"},
         **params.get("extra_body", {}),
     }
-
-
-def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
-    """The items of claimed trials, in order; two queries, and the image files a seeing model is sent."""
-    ids = {trial.item_id for trial in claimed}
-    fields = ["pk", "prompt", "messages", "choices", "references", "external_id", "metadata"]
-    if not plan.calls:
-        fields.append("responses")
-    items = {row["pk"]: row for row in Item.objects.filter(pk__in=among(ids)).values(*fields)}
-    images = _images(ids) if plan.sees_images and plan.calls else {}
-    if plan.by_hand:
-        answers = HandAnswer.objects.filter(trial_id__in=among([trial.id for trial in claimed]))
-        given = dict(answers.values_list("trial_id", "text"))
-        return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
-    return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
-
-
-def _answered(trial: Claimed, row: Mapping[str, Any], text: str | None) -> Work:
-    """A trial with what a person filled in for it."""
-    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
-    return Work(*content, recorded=text)
-
-
-def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[tuple[str, str]]) -> Work:
-    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
-    if not plan.calls:
-        recorded = row["responses"] or {}
-        known = next((recorded[name] for name in plan.recorded_names if name in recorded), None)
-        return Work(*content, recorded=known)
-    if not all(data for _, data in images):
-        return Work(*content, problem=("not_sent", "The file of its image is gone."))
-    asked = question(plan.template, _context(trial, row), row["messages"], images)
-    if asked.problem:
-        return Work(*content, problem=("template", asked.problem))
-    key = "" if plan.cache_scope is None else cache_key(plan.cache_scope, asked.messages, trial.epoch)
-    tokens = input_tokens(asked.messages) + plan.answer_tokens
-    return Work(*content, chat=asked.messages, tokens=tokens, cache_key=key)
-
-
-def _context(trial: Claimed, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a prompt template sees of an item: never its references."""
-    return {
-        "input": row["prompt"],
-        "choices": list(row["choices"]),
-        "section": trial.section,
-        "id": row["external_id"],
-        "metadata": row["metadata"],
-    }
-
-
-def _images(item_ids: set[int]) -> dict[int, list[tuple[str, str]]]:
-    """(media type, base64) by item; the data is empty where the media folder lost the file."""
-    found: dict[int, list[tuple[str, str]]] = {}
-    for link in ItemAsset.objects.filter(item_id__in=item_ids).select_related("asset").order_by("position"):
-        try:
-            data = base64.b64encode(asset_bytes(link.asset)).decode()
-        except OSError:
-            data = ""
-        found.setdefault(link.item_id, []).append((link.asset.media_type, data))
-    return found

@@ -66,7 +66,7 @@ class Recorder:
         while True:
             try:
                 return await self.database.run(
-                    recording.record, self.plan.run_id, batch, self.plan.calls, lines
+                    recording.record, self.plan.run_id, batch, self.plan.calls, lines, self.plan.judge
                 )
             except DiskFull:
                 if time.monotonic() > give_up:

@@ -13,9 +13,11 @@ from django.utils import timezone
 
 from runs.engine.clock import now_ms_sql
 from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, insert_scores, score_row
+from runs.engine.judging import Judge, order
 from runs.engine.leases import lock_run
 from runs.engine.outcomes import Outcome
 from runs.engine.rowset import encode, rowset
+from runs.engine.verdicts import settle
 from runs.models import LogLine, Run, RunStatus, cell_size
 
 TRIAL_COLUMNS = {
@@ -69,27 +71,42 @@ class Recorded:
     done: int
     errored: int
     total: int
+    judgings: tuple[int, ...] = ()  # that got something to judge
 
 
 def record(
-    run_id: int, outcomes: Sequence[Outcome], calls: bool, lines: Sequence[tuple[str, str]] = ()
+    run_id: int,
+    outcomes: Sequence[Outcome],
+    calls: bool,
+    lines: Sequence[tuple[str, str]] = (),
+    judge: Judge | None = None,
 ) -> Recorded:
-    """Writes what still holds its fence and counts it; the rest is dropped and logged. Safe to repeat."""
+    """Writes what still holds its fence and counts it; the rest is dropped and logged. Safe to repeat.
+
+    What was answered orders the trials of the run's judgings; a judging scores what it judges.
+    """
     now = timezone.now()
     with transaction.atomic():
+        if judge:
+            lock_run(judge.judged_id)
         if lock_run(run_id) == RunStatus.CANCELED:
             _reclaim(run_id, outcomes)
         held = _update_trials(outcomes, calls, now) if outcomes else set()
         kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
         ended = _finish_attempts(sent, now) if sent else set()
-        insert_scores(run_id, _scores(kept))
-        state = _count(run_id, kept)
+        if judge:
+            settle(judge, kept)
+        else:
+            insert_scores(run_id, _scores(kept))
+        state = _count(run_id, kept, judge)
+        answered = [it.trial.item_id for it in kept if it.state == "done"]
+        judgings = order(run_id, answered) if answered and not judge else ()
         if ended and state.status:
             _spend(state.workspace_id, [it for it in sent if (it.trial.id, it.trial.fence) in ended], now)
         dropped = len(outcomes) - len(kept)
         _log(run_id, kept, dropped, lines, now)
-    return Recorded(len(kept), dropped, *state[:5])
+    return Recorded(len(kept), dropped, *state[:5], judgings=judgings)
 
 
 def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
@@ -205,8 +222,8 @@ class Standing(NamedTuple):
     workspace_id: int = 0
 
 
-def _count(run_id: int, kept: Sequence[Outcome]) -> Standing:
-    """Moves the run's counters, tallies and grid cells."""
+def _count(run_id: int, kept: Sequence[Outcome], judge: Judge | None) -> Standing:
+    """Moves the run's counters, tallies and grid cells; a judging, which grows, has the counters alone."""
     done = [it for it in kept if it.state == "done"]
     costs = [it.cost for it in kept if it.cost is not None]
     with connection.cursor() as cursor:
@@ -236,8 +253,9 @@ def _count(run_id: int, kept: Sequence[Outcome]) -> Standing:
     if row is None:
         return Standing()
     standing = Standing(*row)
-    _count_cells(run_id, kept, standing.total)
-    _count_tallies(run_id, done)
+    if not judge:
+        _count_cells(run_id, kept, standing.total)
+        _count_tallies(run_id, done)
     return standing
 
 

@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from runs.engine import journal
 from runs.engine.clock import now_ms
-from runs.engine.leases import LEASE_MS, lock_run, pumps_wanted
+from runs.engine.judging import judge_of
+from runs.engine.leases import LEASE_MS, has_work, lock_run, pumps_wanted
 from runs.engine.owners import is_dead
+from runs.engine.verdicts import settle_trials
 from runs.models import (
     Attempt,
     GridCell,
@@ -48,7 +50,7 @@ def _wanting(now: int) -> Iterable[int]:
     at_work: dict[int, int] = defaultdict(int)
     for run_id in PumpLease.objects.filter(until_ms__gte=now).values_list("run_id", flat=True):
         at_work[run_id] += 1
-    live = Run.objects.filter(status__in=(RunStatus.PENDING, RunStatus.RUNNING)).order_by("id")
+    live = Run.objects.filter(has_work(), status__in=(RunStatus.PENDING, RunStatus.RUNNING)).order_by("id")
     for run in live.only("id", "total", "done", "errored", "canceled", "config"):
         yield from [run.pk] * (pumps_wanted(run) - at_work[run.pk])
 
@@ -71,14 +73,19 @@ def release_dead() -> None:
 
 
 def _recover(run_id: int, now: int) -> None:
+    run = Run.objects.select_related("judged").filter(pk=run_id).first()
     with transaction.atomic():
-        if not lock_run(run_id):
+        if run and run.judged:
+            lock_run(run.judged.pk)
+        if run is None or not lock_run(run_id):
             return
         expired = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, lease_until_ms__lt=now)
         rows = list(expired.select_for_update(skip_locked=True).defer("response", "error", "answer"))
         idle = _never_begun(rows)
         _put_back([trial.pk for trial in rows if trial.pk in idle])
-        _count_crash(run_id, [trial for trial in rows if trial.pk not in idle])
+        poison = _count_crash(run_id, [trial for trial in rows if trial.pk not in idle])
+        if judge := judge_of(run):
+            settle_trials(judge, poison)
         if rows:
             _say(run_id, len(rows), len(idle))
 
@@ -106,7 +113,8 @@ def _put_back(ids: Sequence[int]) -> None:
     )
 
 
-def _count_crash(run_id: int, trials: Sequence[Trial]) -> None:
+def _count_crash(run_id: int, trials: Sequence[Trial]) -> list[Trial]:
+    """Returns those that are errored now."""
     ids = [trial.pk for trial in trials]
     Attempt.objects.filter(trial__in=ids, outcome="open").update(
         outcome="lost", finished_at=timezone.now(), error=LOST
@@ -123,12 +131,13 @@ def _count_crash(run_id: int, trials: Sequence[Trial]) -> None:
         error_kind=Case(When(crashes__gte=MAX_CRASHES - 1, then=Value("poison")), default=Value("")),
         state=Case(final, default=Value(TrialState.PENDING), output_field=CharField()),
     )
-    poison = [trial.seq for trial in trials if trial.crashes + 1 >= MAX_CRASHES]
-    run = Run.objects.only("id", "total").get(pk=run_id)
+    poison = [trial for trial in trials if trial.crashes + 1 >= MAX_CRASHES]
+    run = Run.objects.only("id", "total", "judged_id").get(pk=run_id)
     Run.objects.filter(pk=run_id).update(errored=F("errored") + len(poison), sequence=F("sequence") + 1)
-    for seq in poison:
-        cell, _ = GridCell.objects.get_or_create(run=run, cell=(seq - 1) // cell_size(run.total))
+    for trial in [] if run.judged_id else poison:
+        cell, _ = GridCell.objects.get_or_create(run=run, cell=(trial.seq - 1) // cell_size(run.total))
         GridCell.objects.filter(pk=cell.pk).update(errored=F("errored") + 1)
+    return poison
 
 
 def _say(run_id: int, lost: int, idle: int) -> None:

@@ -26,8 +26,11 @@ class Showing:
 
     silent_until = 0.0  # of the process: all slices speak through the same channel
 
-    def __init__(self, database: DatabaseThread, workspace_id: int, run_id: int):
+    def __init__(
+        self, database: DatabaseThread, workspace_id: int, run_id: int, judged_id: int | None = None
+    ):
         self.database, self.workspace_id, self.run_id = database, workspace_id, run_id
+        self.judged_id = judged_id  # its page shows what its judges have done
         self.glimpse: Glimpse | None = None
         self.glimpse_changed = False
         self._shown_at = 0.0
@@ -39,6 +42,8 @@ class Showing:
         try:
             async with asyncio.timeout(NOTICE_WITHIN_S):
                 await live.announce(self.workspace_id, self.run_id, sequence)
+                if self.judged_id:
+                    await live.announce(self.workspace_id, self.judged_id, -1)
         except Exception as error:
             self._be_silent(error)
 

@@ -1,0 +1,73 @@
+"""What is to be done for claimed trials: the item's content, the chat to send, what was recorded for it."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datasets.assets import asset_bytes
+from datasets.models import Item, ItemAsset
+from runs.engine.asking import cache_key, input_tokens, question
+from runs.engine.leases import Claimed
+from runs.engine.plan import Plan, Work
+from runs.engine.rowset import among
+from runs.models import HandAnswer
+
+
+def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
+    """The items of claimed trials, in order; two queries, and the image files a seeing model is sent."""
+    ids = {trial.item_id for trial in claimed}
+    fields = ["pk", "prompt", "messages", "choices", "references", "external_id", "metadata"]
+    if not plan.calls:
+        fields.append("responses")
+    items = {row["pk"]: row for row in Item.objects.filter(pk__in=among(ids)).values(*fields)}
+    images = _images(ids) if plan.sees_images and plan.calls else {}
+    if plan.by_hand:
+        answers = HandAnswer.objects.filter(trial_id__in=among([trial.id for trial in claimed]))
+        given = dict(answers.values_list("trial_id", "text"))
+        return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
+    return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
+
+
+def _answered(trial: Claimed, row: Mapping[str, Any], text: str | None) -> Work:
+    """A trial with what a person filled in for it."""
+    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
+    return Work(*content, recorded=text)
+
+
+def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[tuple[str, str]]) -> Work:
+    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
+    if not plan.calls:
+        recorded = row["responses"] or {}
+        known = next((recorded[name] for name in plan.recorded_names if name in recorded), None)
+        return Work(*content, recorded=known)
+    if not all(data for _, data in images):
+        return Work(*content, problem=("not_sent", "The file of its image is gone."))
+    asked = question(plan.template, _context(trial, row), row["messages"], images)
+    if asked.problem:
+        return Work(*content, problem=("template", asked.problem))
+    key = "" if plan.cache_scope is None else cache_key(plan.cache_scope, asked.messages, trial.epoch)
+    tokens = input_tokens(asked.messages) + plan.answer_tokens
+    return Work(*content, chat=asked.messages, tokens=tokens, cache_key=key)
+
+
+def _context(trial: Claimed, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a prompt template sees of an item: never its references."""
+    return {
+        "input": row["prompt"],
+        "choices": list(row["choices"]),
+        "section": trial.section,
+        "id": row["external_id"],
+        "metadata": row["metadata"],
+    }
+
+
+def _images(item_ids: set[int]) -> dict[int, list[tuple[str, str]]]:
+    """(media type, base64) by item; the data is empty where the media folder lost the file."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for link in ItemAsset.objects.filter(item_id__in=item_ids).select_related("asset").order_by("position"):
+        try:
+            data = base64.b64encode(asset_bytes(link.asset)).decode()
+        except OSError:
+            data = ""
+        found.setdefault(link.item_id, []).append((link.asset.media_type, data))
+    return found

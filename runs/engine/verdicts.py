@@ -1,0 +1,165 @@
+"""Judges' verdicts become scores of the trials that they judge, with every counter they move.
+
+In the transaction that records the judge's answers, which holds the rows of the judged run and of the
+judging, in this order.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.db.models import F
+
+from judges.scorers import Verdict
+from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, change, insert_scores, score_row
+from runs.engine.judging import Judge
+from runs.engine.outcomes import Outcome
+from runs.engine.reading import Unreadable, read
+from runs.engine.rowset import among, encode, rowset
+from runs.engine.votes import Ballot, Vote, combined, of_panel
+from runs.models import Run, Score, Trial, TrialState, cell_size
+
+ENDED = (TrialState.DONE, TrialState.ERRORED)
+Key = tuple[int, str]  # a judged trial, a scorer
+
+
+class Place(NamedTuple):
+    """Where a judged trial stands in its run."""
+
+    seq: int
+    section: str
+
+
+def settle(judge: Judge, outcomes: Iterable[Outcome]) -> None:
+    """Scores what all passes over it have ended for."""
+    ended = [it for it in outcomes if it.terminal and it.trial.judged]
+    places = {it.trial.judged or 0: Place(judge.place(it.trial.seq), it.trial.section) for it in ended}
+    if judge.passes > 1:
+        _score(judge, places, votes_on(judge, places))
+    elif places:
+        _score(judge, places, {it.trial.judged or 0: [_vote(judge, it)] for it in ended})
+
+
+def settle_trials(judge: Judge, trials: Sequence[Trial]) -> None:
+    """The same for trials of the judging that ended without an answer of their own."""
+    places = {
+        trial.judged_id: Place(judge.place(trial.seq), trial.section) for trial in trials if trial.judged_id
+    }
+    _score(judge, places, votes_on(judge, places))
+
+
+def _vote(judge: Judge, it: Outcome) -> Vote:
+    verdict = it.verdicts[0][1] if it.verdicts else None
+    return Vote(it.trial.seq, judge.swapped(it.trial.epoch), verdict, "" if verdict else it.error)
+
+
+def votes_on(judge: Judge, judged: Collection[int]) -> dict[int, list[Vote]]:
+    """By judged trial, in the order of the passes; only of passes that have ended."""
+    trials = Trial.objects.filter(run=judge.run_id, judged__in=among(judged), state__in=ENDED)
+    votes: dict[int, list[Vote]] = defaultdict(list)
+    rows = trials.order_by("seq").values_list("judged_id", "seq", "epoch", "state", "response", "error")
+    for judged_id, seq, epoch, state, response, error in rows:
+        votes[judged_id or 0].append(
+            _stored_vote(judge, seq, epoch, state == TrialState.DONE, response, error)
+        )
+    return votes
+
+
+def _stored_vote(judge: Judge, seq: int, epoch: int, done: bool, response: str, error: str) -> Vote:
+    swapped = judge.swapped(epoch)
+    if not done:
+        return Vote(seq, swapped, None, error)
+    try:
+        return Vote(seq, swapped, read(judge.frozen, response, swapped))
+    except Unreadable as problem:
+        return Vote(seq, swapped, None, str(problem))
+
+
+def _score(judge: Judge, places: Mapping[int, Place], votes: Mapping[int, Sequence[Vote]]) -> None:
+    ballots = {
+        (judged, judge.scorer): combined(judge.frozen, cast)
+        for judged, cast in votes.items()
+        if len(cast) == judge.passes
+    }
+    if not ballots:
+        return
+    if judge.panel:
+        ballots |= _panel(judge, ballots)
+    before = _known({judged for judged, _ in ballots}, {scorer for _, scorer in ballots})
+    rows = [
+        {**score_row(judged, scorer, ballot.verdict), "detail": ballot.detail}
+        for (judged, scorer), ballot in ballots.items()
+    ]
+    insert_scores(judge.judged_id, rows)
+    _count(judge, places, ballots, before)
+    _lead(judge, places, ballots, before)
+    Run.objects.filter(pk=judge.judged_id).update(sequence=F("sequence") + 1)
+
+
+def _known(judged: Collection[int], scorers: Collection[str]) -> dict[Key, Verdict]:
+    rows = Score.objects.filter(trial__in=among(judged), scorer__in=scorers).order_by()
+    fields = ("trial_id", "scorer", "value", "passed", "answer", "explanation", "unscored_reason")
+    return {(row[0], row[1]): Verdict(*row[2:]) for row in rows.values_list(*fields)}
+
+
+def _panel(judge: Judge, ballots: Mapping[Key, Ballot]) -> dict[Key, Ballot]:
+    """The panel's verdict on those that all its members have judged by now."""
+    members = list(
+        Run.objects.filter(judged=judge.judged_id, panel=judge.panel)
+        .order_by("pk")
+        .values_list("scorer", flat=True)
+    )
+    known = _known({judged for judged, _ in ballots}, [name for name in members if name != judge.scorer])
+    known |= {key: ballot.verdict for key, ballot in ballots.items()}
+    return {
+        (judged, judge.panel): of_panel(judge.frozen, {name: known[judged, name] for name in members})
+        for judged, _ in ballots
+        if all((judged, name) in known for name in members)
+    }
+
+
+def _count(
+    judge: Judge, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
+) -> None:
+    sums = Sums()
+    for (judged, scorer), ballot in ballots.items():
+        section = places[judged].section
+        sums.add(scorer, section, ballot.verdict.value, ballot.verdict.passed)
+        if (judged, scorer) in before:
+            earlier = before[judged, scorer]
+            sums.add(scorer, section, earlier.value, earlier.passed, sign=-1)
+    write = change if before else add
+    write(judge.judged_id, "runs_tally", TALLY_KEYS, TALLY_SUMS, sums.rows())
+
+
+def _lead(
+    judge: Judge, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
+) -> None:
+    """The first scorer's verdict stands on the trial itself and colours the grid."""
+    leading = {
+        judged: ballot.verdict for (judged, scorer), ballot in ballots.items() if scorer == judge.primary
+    }
+    if not leading:
+        return
+    rows = [
+        {"trial": judged, "passed": verdict.passed, "answer": verdict.answer}
+        for judged, verdict in leading.items()
+    ]
+    columns = {"trial": "bigint", "passed": "boolean", "answer": "text"}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE runs_trial SET passed = v.passed, answer = v.answer FROM {rowset(columns)}
+            WHERE runs_trial.id = v.trial
+            """,  # noqa: S608 (constants only)
+            [encode(rows)],
+        )
+    total = Run.objects.values_list("total", flat=True).get(pk=judge.judged_id)
+    moved: dict[int, int] = defaultdict(int)
+    for judged, verdict in leading.items():
+        earlier = before.get((judged, judge.primary))
+        gained = (verdict.passed is True) - (earlier is not None and earlier.passed is True)
+        moved[(places[judged].seq - 1) // cell_size(total)] += gained
+    cells: list[dict[str, Any]] = [{"cell": cell, "passed": n} for cell, n in moved.items() if n]
+    change(judge.judged_id, "runs_gridcell", {"cell": "int"}, {"passed": "int"}, cells)
