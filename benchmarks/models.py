@@ -113,7 +113,9 @@ class Phase(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
     sections = models.JSONField(default=list, blank=True, help_text="Of each part's; empty: all")
     limit = models.PositiveIntegerField(null=True, blank=True, help_text="Only the first items of each part")
-    most_runs = models.PositiveIntegerField(null=True, blank=True, help_text="Evaluations per model or person")
+    most_runs = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Evaluations per model or person"
+    )
     most_per = models.CharField(max_length=6, choices=Per.choices, default=Per.MODEL)
 
     class Meta:
@@ -194,7 +196,9 @@ class Gate(models.Model):
     benchmark = models.ForeignKey(
         Benchmark, null=True, blank=True, on_delete=models.CASCADE, related_name="gates"
     )
-    dataset = models.ForeignKey(Dataset, null=True, blank=True, on_delete=models.CASCADE, related_name="gates")
+    dataset = models.ForeignKey(
+        Dataset, null=True, blank=True, on_delete=models.CASCADE, related_name="gates"
+    )
     rule = models.CharField(max_length=40, help_text="A key of benchmarks.rules.RULES")
     options = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(
