@@ -112,7 +112,8 @@ def things(
     )
     managing = access_for(owner, "alpha")
     return SimpleNamespace(
-        version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(), by_hand=launch(held, website).runs.get(),
+        version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(),
+        by_hand=launch(held, website).runs.get(),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],

@@ -15,7 +15,7 @@ from runs.engine.leases import lock_run
 from runs.models import BY_HAND, HandAnswer, LogLine, Run, RunStatus, Trial, TrialState
 from runs.packs import BadPack, BadRow, Filled, answer_fault, read_pack, read_rows
 from runs.services.control import CannotDo, run_resume, run_retry
-from runs.services.wish import Target
+from runs.services.wish import Launch, Target
 from workspaces import audit
 from workspaces.access import Access
 
@@ -49,7 +49,7 @@ def named_targets(names: Sequence[str]) -> list[Target]:
 
 
 def launch_problems(
-    version: DatasetVersion | None, targets: Sequence[Target], prompts: int
+    wish: Launch, version: DatasetVersion | None, targets: Sequence[Target], prompts: int
 ) -> dict[str, list[str]]:
     """By field of Launch: what people cannot fill in. Up to one query."""
     problems: dict[str, list[str]] = {}
@@ -63,9 +63,18 @@ def launch_problems(
     if prompts > MOST_PROMPTS:
         words = f"{prompts:,} prompts are more than {MOST_PROMPTS:,}, the most that are filled in by hand."
         problems["limit"] = [words]
-    if version and ItemAsset.objects.filter(item__version=version).exists():
-        problems["dataset_version_id"] = ["Its items show images; only text is filled in by hand."]
+    if version and _shows_images(wish, version):
+        problems["dataset_version_id"] = ["Some of its items show images; only text is filled in by hand."]
     return problems
+
+
+def _shows_images(wish: Launch, version: DatasetVersion) -> bool:
+    images = ItemAsset.objects.filter(item__version=version)
+    if wish.sections:
+        images = images.filter(item__section__in=wish.sections)
+    elif wish.limit:
+        images = images.filter(item__position__lte=wish.limit)
+    return images.exists()
 
 
 def first_status(responses: str) -> dict[str, str]:

@@ -140,7 +140,7 @@ def _targets(
     elif wish.responses == BY_HAND:
         targets += by_hand.named_targets(wish.recorded_names)
         problems |= by_hand.launch_problems(
-            version, targets, _trials(wish, version.item_count if version else 0)
+            wish, version, targets, _trials(wish, version.item_count if version else 0)
         )
     elif wish.responses == "fresh":
         silent = [target.title for target in targets if target.model and not target.model.is_callable]

@@ -232,7 +232,7 @@ def test_the_engine_scores_what_is_filled_in(by_hand: Launched, alpha_access: Ac
     assert states == {1: TrialState.DONE, 2: TrialState.DONE, 3: TrialState.ERRORED}
     assert [trial.passed for trial in run.trials.order_by("seq")] == [True, False, None]
     assert run.trials.get(seq=3).error_kind == "not_answered"
-    assert (run.done, run.errored, check_run(run.pk)) == (2, 1, [])
+    assert (run.done, run.errored, check_run(run.pk)) == (2, 1, {})
     with pytest.raises(CannotDo):
         answer_save(alpha_access, run, 1, "3")
 
@@ -245,7 +245,7 @@ def test_the_engine_scores_what_is_filled_in(by_hand: Launched, alpha_access: Ac
     by_hand_score(alpha_access, run)
     pump(run.pk)
     run.refresh_from_db()
-    assert (run.status, run.done, check_run(run.pk)) == (RunStatus.COMPLETED, 3, [])
+    assert (run.status, run.done, check_run(run.pk)) == (RunStatus.COMPLETED, 3, {})
 
 
 def test_deleting_the_run_deletes_its_answers(by_hand: Launched, alpha_access: Access) -> None:
