@@ -34,6 +34,11 @@ def question(
         messages = prompt_messages(template, context, chat)
     except TemplateProblem as error:
         return Question([], f"The prompt template failed: {error}")
+    return Question(with_images(messages, images))
+
+
+def with_images(messages: list[dict[str, Any]], images: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The images, as (media type, base64), in the last message of the user."""
     if images:
         messages = [dict(message) for message in messages]
         last = max(
@@ -44,7 +49,7 @@ def question(
         messages[last]["content"] = (
             [{"type": "text", "text": text}, *parts] if isinstance(text, str) else [*text, *parts]
         )
-    return Question(messages)
+    return messages
 
 
 def input_tokens(messages: Sequence[Mapping[str, Any]]) -> int:

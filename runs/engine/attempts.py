@@ -8,11 +8,10 @@ from judges.scorers import Subject, Verdict
 from registry.client import CallFailed, ChatRequest, Client, Completion
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
-from runs.engine.reading import UNREADABLE, Unreadable, read
+from runs.engine.reading import judged
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
-BEGINNING = 2_000  # characters of an unreadable answer that its attempt keeps
 MOST_ASKED_WAITS = 1_000  # calls of one trial; an endpoint that only ever says "later" is given up
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
@@ -95,28 +94,11 @@ async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
 
 
 async def scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
-    """The outcome with its verdicts; an answer in which a judge's verdict cannot be read is asked again."""
+    """The outcome with its verdicts."""
     if plan.judge is None:
         outcome.verdicts = await verdicts(plan, work, outcome)
         return outcome
-    try:
-        verdict = read(plan.judge.frozen, outcome.response, plan.judge.swapped(work.trial.epoch))
-    except Unreadable as problem:
-        return unreadable(plan, outcome, str(problem))
-    outcome.verdicts = [(plan.judge.scorer, verdict)]
-    return outcome
-
-
-def unreadable(plan: Plan, outcome: Outcome, problem: str) -> Outcome:
-    """It was paid for and stays on record; the trial waits and is asked again while attempts are left."""
-    if outcome.finish_reason == "length":
-        problem = f"The answer was cut off at its token limit. {problem}"
-    again = outcome.trial.failures + 1 < plan.max_failures and outcome.sent
-    outcome.state = "waiting" if again else "errored"
-    outcome.attempt_outcome = outcome.error_kind = UNREADABLE
-    outcome.error = problem
-    outcome.attempt_error = f"{problem}\n{outcome.response[:BEGINNING]}"
-    return outcome
+    return judged(plan.judge, outcome, work.trial.failures + 1 < plan.max_failures)
 
 
 async def verdicts(plan: Plan, work: Work, outcome: Outcome) -> list[tuple[str, Verdict]]:

@@ -1,16 +1,18 @@
 """What is to be done for claimed trials: the item's content, the chat to send, what was recorded for it."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from datasets.assets import asset_bytes
 from datasets.models import Item, ItemAsset
-from runs.engine.asking import cache_key, input_tokens, question
+from runs.engine.asking import Question, cache_key, input_tokens, question
+from runs.engine.judging import Judge
 from runs.engine.leases import Claimed
 from runs.engine.plan import Plan, Work
+from runs.engine.reading import judge_question
 from runs.engine.rowset import among
-from runs.models import HandAnswer
+from runs.models import HandAnswer, Trial, TrialState
 
 
 def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
@@ -25,7 +27,47 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
         answers = HandAnswer.objects.filter(trial_id__in=among([trial.id for trial in claimed]))
         given = dict(answers.values_list("trial_id", "text"))
         return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
+    if plan.judge:
+        return _judge_work(plan, plan.judge, claimed, items, images)
     return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
+
+
+def _judge_work(
+    plan: Plan,
+    judge: Judge,
+    claimed: Sequence[Claimed],
+    items: Mapping[int, Mapping[str, Any]],
+    images: Mapping[int, list[tuple[str, str]]],
+) -> list[Work]:
+    """What a judge is asked about the responses; a query for them, and one for the opponent's."""
+    ids = [trial.judged for trial in claimed if trial.judged]
+    rows = Trial.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "epoch", "response")
+    responses = {pk: (epoch, response) for pk, epoch, response in rows}
+    others = _opposing(judge.opponent_id, items) if judge.opponent_id else {}
+    work = []
+    for trial in claimed:
+        row = items[trial.item_id]
+        epoch, response = responses[trial.judged or 0]
+        context = {**_context(trial, row), "references": row["references"], "messages": row["messages"]}
+        asked = judge_question(
+            judge,
+            context,
+            response,
+            others.get((trial.item_id, epoch)),
+            trial.epoch,
+            images.get(trial.item_id, []),
+        )
+        work.append(_asking(plan, trial, row, asked))
+    return work
+
+
+def _opposing(opponent_id: int, item_ids: Iterable[int]) -> dict[tuple[int, int], str]:
+    """By item and epoch."""
+    trials = Trial.objects.filter(run=opponent_id, item__in=among(item_ids), state=TrialState.DONE)
+    return {
+        (item, epoch): response
+        for item, epoch, response in trials.order_by().values_list("item_id", "epoch", "response")
+    }
 
 
 def _answered(trial: Claimed, row: Mapping[str, Any], text: str | None) -> Work:
@@ -42,7 +84,11 @@ def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[t
         return Work(*content, recorded=known)
     if not all(data for _, data in images):
         return Work(*content, problem=("not_sent", "The file of its image is gone."))
-    asked = question(plan.template, _context(trial, row), row["messages"], images)
+    return _asking(plan, trial, row, question(plan.template, _context(trial, row), row["messages"], images))
+
+
+def _asking(plan: Plan, trial: Claimed, row: Mapping[str, Any], asked: Question) -> Work:
+    content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
     if asked.problem:
         return Work(*content, problem=("template", asked.problem))
     key = "" if plan.cache_scope is None else cache_key(plan.cache_scope, asked.messages, trial.epoch)

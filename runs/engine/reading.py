@@ -3,15 +3,52 @@
 from collections.abc import Mapping
 from typing import Any
 
-from judges.scorers import Verdict
+from django.conf import settings
 
-UNREADABLE = "unreadable_verdict"  # the outcome of an attempt, the kind of an error
+from judges.asking import judge_messages, nonce_for
+from judges.templating import TemplateProblem
+from judges.verdicts import NoVerdict, read_verdict
+from runs.engine.asking import Question, with_images
+from runs.engine.judging import Judge
+from runs.engine.outcomes import Outcome
+from runs.engine.votes import verdict_of
+
+UNREADABLE = "unreadable_verdict"  # the outcome of an attempt
+BEGINNING = 2_000  # characters of an unreadable answer that its attempt keeps
+NO_OPPONENT = "The response that it is to be compared with is gone."
 
 
-class Unreadable(ValueError):
-    """The answer holds no verdict that counts; the message is for people."""
+def judge_question(
+    judge: Judge,
+    item: Mapping[str, Any],
+    response: str,
+    other: str | None,
+    epoch: int,
+    images: list[tuple[str, str]],
+) -> Question:
+    """The chat for one pass. Its mark for data is the same when the same is asked again, so that an answer
+    can be reused, and known to nobody who writes responses."""
+    if judge.compares and other is None:
+        return Question([], NO_OPPONENT)
+    nonce = nonce_for(settings.SECRET_KEY, response, other or "")
+    try:
+        messages = judge_messages(judge.frozen, item, response, other, judge.swapped(epoch), nonce)
+    except TemplateProblem as error:
+        return Question([], f"The judge's template failed: {error}")
+    return Question(with_images(messages, images))
 
 
-def read(frozen: Mapping[str, Any], text: str, swapped: bool) -> Verdict:
-    """The verdict in a judge model's answer. Raises Unreadable."""
-    raise Unreadable("Judges are not there yet.")
+def judged(judge: Judge, outcome: Outcome, may_ask_again: bool) -> Outcome:
+    """The outcome with the verdict that its answer holds. One that cannot be read was paid for and stays on
+    record; the trial is asked again, or errored."""
+    swapped = judge.swapped(outcome.trial.epoch)
+    said = read_verdict(judge.frozen, outcome.response, swapped, outcome.finish_reason)
+    if not isinstance(said, NoVerdict):
+        outcome.verdicts = [(judge.scorer, verdict_of(said))]
+        return outcome
+    outcome.state = "waiting" if may_ask_again and outcome.sent else "errored"
+    outcome.attempt_outcome, outcome.error_kind = UNREADABLE, said.reason
+    words = str(said)
+    outcome.error = f"{words[:1].upper()}{words[1:]}"
+    outcome.attempt_error = f"{outcome.error}\n{outcome.response[:BEGINNING]}"
+    return outcome

@@ -12,12 +12,12 @@ from django.db import connection
 from django.db.models import F
 
 from judges.scorers import Verdict
+from judges.verdicts import REASONS, NoVerdict, read_verdict
 from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, change, insert_scores, score_row
 from runs.engine.judging import Judge
 from runs.engine.outcomes import Outcome
-from runs.engine.reading import Unreadable, read
 from runs.engine.rowset import among, encode, rowset
-from runs.engine.votes import Ballot, Vote, combined, of_panel
+from runs.engine.votes import CALL_FAILED, Ballot, Vote, combined, of_panel, said_in
 from runs.models import Run, Score, Trial, TrialState, cell_size
 
 ENDED = (TrialState.DONE, TrialState.ERRORED)
@@ -50,37 +50,38 @@ def settle_trials(judge: Judge, trials: Sequence[Trial]) -> None:
 
 
 def _vote(judge: Judge, it: Outcome) -> Vote:
-    verdict = it.verdicts[0][1] if it.verdicts else None
-    return Vote(it.trial.seq, judge.swapped(it.trial.epoch), verdict, "" if verdict else it.error)
+    said = said_in(it.verdicts[0][1]) if it.verdicts else no_verdict(it.error_kind, it.error)
+    return Vote(it.trial.seq, judge.swapped(it.trial.epoch), said)
+
+
+def no_verdict(kind: str, error: str) -> NoVerdict:
+    """Of a pass that ended without one: the judge's own reasons stand as they are."""
+    return NoVerdict(error) if kind in REASONS else NoVerdict(CALL_FAILED, error)
 
 
 def votes_on(judge: Judge, judged: Collection[int]) -> dict[int, list[Vote]]:
     """By judged trial, in the order of the passes; only of passes that have ended."""
     trials = Trial.objects.filter(run=judge.run_id, judged__in=among(judged), state__in=ENDED)
     votes: dict[int, list[Vote]] = defaultdict(list)
-    rows = trials.order_by("seq").values_list("judged_id", "seq", "epoch", "state", "response", "error")
-    for judged_id, seq, epoch, state, response, error in rows:
-        votes[judged_id or 0].append(
-            _stored_vote(judge, seq, epoch, state == TrialState.DONE, response, error)
+    fields = ("judged_id", "seq", "epoch", "state", "response", "finish_reason", "error_kind", "error")
+    for judged_id, seq, epoch, state, response, finish_reason, kind, error in trials.order_by(
+        "seq"
+    ).values_list(*fields):
+        swapped = judge.swapped(epoch)
+        said = (
+            read_verdict(judge.frozen, response, swapped, finish_reason)
+            if state == TrialState.DONE
+            else no_verdict(kind, error)
         )
+        votes[judged_id or 0].append(Vote(seq, swapped, said))
     return votes
-
-
-def _stored_vote(judge: Judge, seq: int, epoch: int, done: bool, response: str, error: str) -> Vote:
-    swapped = judge.swapped(epoch)
-    if not done:
-        return Vote(seq, swapped, None, error)
-    try:
-        return Vote(seq, swapped, read(judge.frozen, response, swapped))
-    except Unreadable as problem:
-        return Vote(seq, swapped, None, str(problem))
 
 
 def _score(judge: Judge, places: Mapping[int, Place], votes: Mapping[int, Sequence[Vote]]) -> None:
     ballots = {
-        (judged, judge.scorer): combined(judge.frozen, cast)
-        for judged, cast in votes.items()
-        if len(cast) == judge.passes
+        (judged, judge.scorer): combined(judge.frozen, given)
+        for judged, given in votes.items()
+        if len(given) == judge.passes
     }
     if not ballots:
         return
