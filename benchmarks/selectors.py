@@ -39,7 +39,7 @@ def benchmarks_listed(workspace: Workspace, *, archived: bool = False, q: str = 
 
 def parts_of(benchmark: Benchmark) -> QuerySet[BenchmarkPart]:
     """In order, with dataset and judges; two queries."""
-    judges = JudgeVersion.objects.select_related("judge").prefetch_related("models")
+    judges = JudgeVersion.objects.select_related("judge").prefetch_related("judge_models")
     rows = BenchmarkPart.objects.filter(benchmark=benchmark).select_related("version__dataset")
     return rows.prefetch_related(Prefetch("judges", judges)).order_by("position")
 

@@ -5,7 +5,7 @@ An item is a mapping of `input`, `choices`, `references`, `section`, `id`, `meta
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -79,6 +79,16 @@ def response_format(frozen: Frozen) -> dict[str, Any]:
         "additionalProperties": False,
     }
     return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
+
+
+def call_parameters(
+    frozen: Frozen, defaults: Mapping[str, Any], capabilities: Collection[str]
+) -> dict[str, Any]:
+    """What is sent to a judge model: its own defaults, over them the judge's, and the schema if it can."""
+    params = {**defaults, **frozen["parameters"]}
+    if "json_schema" in capabilities:
+        params["response_format"] = response_format(frozen)
+    return params
 
 
 def nonce_for(secret: str, *texts: str) -> str:

@@ -161,7 +161,7 @@ class JudgeVersion(models.Model):
 class JudgeModel(models.Model):
     """A model that a version asks; its name outlives its registration."""
 
-    version = models.ForeignKey(JudgeVersion, on_delete=models.CASCADE, related_name="models")
+    version = models.ForeignKey(JudgeVersion, on_delete=models.CASCADE, related_name="judge_models")
     model = models.ForeignKey(RegisteredModel, null=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(max_length=200)
     alias = models.CharField(max_length=120, blank=True)
@@ -248,5 +248,5 @@ def frozen(version: JudgeVersion) -> dict[str, Any]:
         "number": version.number,
         "fingerprint": version.fingerprint,
         **fields_of(version),
-        "models": [model_fields(row) for row in version.models.all()],
+        "models": [model_fields(row) for row in version.judge_models.all()],
     }

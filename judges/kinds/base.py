@@ -14,6 +14,8 @@ REASONS = {
     "refused": "the judge declined to judge",
     "truncated": "the judge's answer breaks off before its verdict",
     "too_few_votes": "too few of the judge models gave a verdict",
+    "template": "the judge's template cannot be rendered for this item",
+    "call_failed": "the judge model could not be asked",
     "no_majority": "as many judge models say pass as fail",
 }
 
