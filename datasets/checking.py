@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from datasets.drafts import ContentHash, ItemDraft, draft_of
-from datasets.importers import Record, rows_of
-from datasets.mapping import Mapping, is_filled, value_at
+from datasets.importers import Record, Rows, rows_of
+from datasets.mapping import QUESTIONS, Mapping, is_filled, value_at
 from datasets.problems import ProblemList, RowProblem
 
 MAX_SECTIONS = 1000
 PREVIEW_ITEMS = 5
 PROGRESS_EVERY = 200  # rows
+PARTLY_CHECKED_BYTES = 4 << 20
+ROW_WEIGHT = 500
 Progress = Callable[[int, int], None]
 
 
@@ -23,6 +25,7 @@ class CheckReport:
     """What an import of the file would store, and what stands in its way."""
 
     items: int = 0
+    left_out: int = 0  # rows with problems
     last_line: int = 0
     sections: Counter[str] = field(default_factory=Counter)
     responses: Counter[str] = field(default_factory=Counter)
@@ -65,16 +68,38 @@ class SeenIds:
         self._rows.close()
 
 
-def drafts_in(
-    file: BinaryIO, source_name: str, mapping: Mapping
-) -> Iterator[tuple[Record | None, ItemDraft | None, list[RowProblem]]]:
-    """Every row as (record, item, problems); the record and item are None where the row cannot be read."""
-    for row in rows_of(file, source_name):
+Checked = tuple[Record | None, ItemDraft | None, list[RowProblem]]
+
+
+def drafts_in(rows: Rows, mapping: Mapping, seen: SeenIds | None = None) -> Iterator[Checked]:
+    """Every row as (record, item, problems); the record and item are None where the row cannot be read.
+
+    With `seen`, an id that was there before is a problem.
+    """
+    id_field = next(iter(mapping.used_as("id")), None)
+    for row in rows:
         if isinstance(row, RowProblem):
             yield None, None, [row]
-        else:
-            draft, problems = draft_of(row.line, row.values, mapping)
-            yield row, draft, problems
+            continue
+        draft, problems = draft_of(row.line, row.values, mapping, rows.asset)
+        if seen and id_field and draft.external_id:
+            earlier = seen.first_line(draft.external_id, row.line)
+            if earlier is not None:
+                reason = f"the id {draft.external_id!r} is already on line {earlier:,}"
+                problems.append(RowProblem(row.line, id_field.path, reason))
+        yield row, draft, problems
+
+
+def good_drafts(rows: Rows, mapping: Mapping, *, leave_out: bool) -> Iterator[ItemDraft]:
+    """The items that an import stores; with `leave_out`, those of rows without problems."""
+    seen = SeenIds() if leave_out else None
+    try:
+        for _, draft, problems in drafts_in(rows, mapping, seen):
+            if draft and not (leave_out and problems):
+                yield draft
+    finally:
+        if seen:
+            seen.close()
 
 
 def check_file(
@@ -83,55 +108,73 @@ def check_file(
     mapping: Mapping,
     *,
     count_paths: Sequence[str] = (),
-    max_bytes: int | None = None,
+    whole: bool = True,
+    leave_out: bool = False,
     on_progress: Progress | None = None,
+    problems_to: Path | None = None,
 ) -> CheckReport:
-    """Checks a file row by row, or its first `max_bytes`; counts filled values of `count_paths`."""
-    report, hashed, seen = CheckReport(), ContentHash(), SeenIds()
+    """Checks a file row by row, or its beginning; counts filled values of `count_paths`.
+
+    With `leave_out`, rows with problems are no hindrance: they are counted in `left_out`, and what stays
+    in `problems.total` concerns the file as a whole. `problems_to` gets every problem, one JSON list a line.
+    """
+    report, seen = CheckReport(problems=ProblemList(problems_to)), SeenIds()
     paths = [*dict.fromkeys([*count_paths, *(one.path for one in mapping.fields if one.use != "skip")])]
     for reason in mapping.problems():
         report.problems.add(RowProblem(0, "", reason))
-    size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            for index, (record, draft, problems) in enumerate(drafts_in(file, source_name, mapping)):
-                if max_bytes is not None and file.tell() > max_bytes:
-                    report.whole_file = False
-                    break
-                if on_progress and index % PROGRESS_EVERY == 0:
-                    on_progress(file.tell(), size)
-                for problem in problems:
-                    report.problems.add(problem)
-                    report.last_line = problem.line
-                if record and draft:
-                    _count(report, record, draft, paths)
-                    _check_id(report, seen, record.line, draft, mapping)
-                    hashed.add(draft.digest)
+            _check_rows(report, rows_of(file, source_name), mapping, seen, paths, path, whole, on_progress)
     finally:
         seen.close()
+        report.problems.close()
     _check_whole(report, mapping)
-    report.content_hash = hashed.hex
+    if leave_out and report.items:
+        report.problems.forgive_rows()
     return report
 
 
-def _count(report: CheckReport, record: Record, draft: ItemDraft, paths: list[str]) -> None:
-    report.items += 1
+def _check_rows(
+    report: CheckReport,
+    rows: Rows,
+    mapping: Mapping,
+    seen: SeenIds,
+    paths: list[str],
+    path: Path,
+    whole: bool,
+    on_progress: Progress | None,
+) -> None:
+    hashed, size, weight = ContentHash(), path.stat().st_size, 0
+    for index, (record, draft, problems) in enumerate(drafts_in(rows, mapping, seen)):
+        if not whole and weight > PARTLY_CHECKED_BYTES:
+            report.whole_file = False
+            break
+        if on_progress and index % PROGRESS_EVERY == 0:
+            on_progress(rows.done(size), size)
+        for problem in problems:
+            report.problems.add(problem)
+            report.last_line = problem.line
+        report.left_out += any(problem.line for problem in problems)
+        weight += draft.weight if draft else ROW_WEIGHT
+        if record and draft:
+            _count(report, record, draft, paths, bad=bool(problems))
+            if not problems:
+                hashed.add(draft.digest)
+    report.content_hash = hashed.hex
+
+
+def _count(report: CheckReport, record: Record, draft: ItemDraft, paths: list[str], *, bad: bool) -> None:
     report.last_line = record.line
+    report.filled.update(path for path in paths if is_filled(value_at(record.values, path)))
+    if bad:
+        return
+    report.items += 1
     report.with_images += bool(draft.images)
     report.responses.update(draft.responses.keys())
-    report.filled.update(path for path in paths if is_filled(value_at(record.values, path)))
     if draft.section in report.sections or len(report.sections) <= MAX_SECTIONS:
         report.sections[draft.section] += 1
     if len(report.preview) < PREVIEW_ITEMS:
         report.preview.append(draft)
-
-
-def _check_id(report: CheckReport, seen: SeenIds, line: int, draft: ItemDraft, mapping: Mapping) -> None:
-    earlier = seen.first_line(draft.external_id, line) if draft.external_id else None
-    if earlier is not None:
-        path = mapping.used_as("id")[0].path
-        reason = f"the id {draft.external_id!r} is already on line {earlier:,}"
-        report.problems.add(RowProblem(line, path, reason))
 
 
 def _check_whole(report: CheckReport, mapping: Mapping) -> None:
@@ -145,7 +188,7 @@ def _check_whole(report: CheckReport, mapping: Mapping) -> None:
         )
     if report.items and report.whole_file:
         for one in mapping.fields:
-            if one.use not in ("skip", "metadata", "prompt", "messages") and not report.filled[one.path]:
+            if one.use not in ("skip", "metadata", *QUESTIONS) and not report.filled[one.path]:
                 report.problems.add(RowProblem(0, one.path, "no line has a value in this field"))
     if set(report.sections) == {""}:
         report.sections.clear()

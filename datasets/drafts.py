@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets.images import BadImage, CheckedImage, from_data_url
+from datasets.images import MAX_IMAGE_BYTES, BadImage, CheckedImage, check_image, from_data_url
 from datasets.importers.jsonl import Number, Refused, parse_json
 from datasets.mapping import MISSING, FieldUse, Mapping, is_filled, value_at
 from datasets.models import Item
@@ -24,6 +24,14 @@ class BadValue(ValueError):
     """A value that cannot be used as it was mapped; the message says why."""
 
 
+Files = Callable[[str, int], bytes | None]  # a file's bytes by its path, if it is no larger than so many
+
+
+def no_files(path: str, limit: int) -> bytes | None:
+    """Nothing lies beside the rows."""
+    return None
+
+
 @dataclass(slots=True)
 class ItemDraft:
     """An item before it is stored; images are still bytes."""
@@ -38,6 +46,7 @@ class ItemDraft:
     metadata: dict[str, Any] = field(default_factory=dict)
     images: list[CheckedImage] = field(default_factory=list)
     tags: str = ""
+    files: Files = field(default=no_files, repr=False, compare=False)
 
     @property
     def digest(self) -> str:
@@ -81,11 +90,13 @@ class ContentHash:
         return self._sha.hexdigest()
 
 
-def draft_of(line: int, record: dict[str, Any], mapping: Mapping) -> tuple[ItemDraft, list[RowProblem]]:
-    """The item that a record becomes, and what is wrong with it."""
-    draft, problems = ItemDraft(), []
+def draft_of(
+    line: int, record: dict[str, Any], mapping: Mapping, files: Files = no_files
+) -> tuple[ItemDraft, list[RowProblem]]:
+    """The item that a record becomes, and what is wrong with it; `files` gives the images named by path."""
+    draft, problems = ItemDraft(files=files), []
     readers = READERS if len(mapping.used_as("choices")) < 2 else READERS | {"choices": _one_choice}
-    for one in mapping.fields:
+    for one in sorted(mapping.fields, key=_reading_order):
         reader = readers.get(one.use)
         value = value_at(record, one.path) if reader else MISSING
         if reader is None or value is MISSING or value is None:
@@ -98,16 +109,19 @@ def draft_of(line: int, record: dict[str, Any], mapping: Mapping) -> tuple[ItemD
     return draft, problems
 
 
+def _reading_order(one: FieldUse) -> bool:
+    """The number of a choice is read after the choices."""
+    return one.use == "choice_number"
+
+
 def _incomplete(
     line: int, record: dict[str, Any], draft: ItemDraft, mapping: Mapping, faulty: set[str]
 ) -> Iterator[RowProblem]:
-    source = mapping.used_as("messages") or mapping.used_as("prompt")
-    if not draft.prompt.strip() and source and source[0].path not in faulty:
-        noun = "the list of messages" if source[0].use == "messages" else "the prompt"
-        missing = value_at(record, source[0].path) is MISSING
-        yield RowProblem(
-            line, source[0].path, "the line has no such field" if missing else f"{noun} is empty"
-        )
+    source = mapping.question
+    if not draft.prompt.strip() and source and source.path not in faulty:
+        noun = "the prompt" if source.use == "prompt" else "the list of messages"
+        missing = value_at(record, source.path) is MISSING
+        yield RowProblem(line, source.path, "the line has no such field" if missing else f"{noun} is empty")
     columns = mapping.used_as("choices")
     if len(columns) > 1:
         filled = [is_filled(value_at(record, one.path)) for one in columns]
@@ -147,7 +161,7 @@ def _prompt(draft: ItemDraft, one: FieldUse, value: Any) -> None:
 
 
 def _messages(draft: ItemDraft, one: FieldUse, value: Any) -> None:
-    messages, images = read_messages(value)
+    messages, images = read_messages(value, draft.files)
     draft.messages, draft.images = messages, draft.images + images
     asked = [message["content"] for message in messages if message["role"] == "user"]
     if not asked:
@@ -155,7 +169,16 @@ def _messages(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     draft.prompt = asked[-1]
 
 
-def read_messages(value: Any) -> tuple[list[dict[str, str]], list[CheckedImage]]:
+def _chat(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    """A conversation whose last answer is what is wanted; a single question is a prompt."""
+    _messages(draft, one, value)
+    if draft.messages and draft.messages[-1]["role"] == "assistant":
+        draft.references.append(draft.messages.pop()["content"])
+    if draft.messages and [message["role"] for message in draft.messages] == ["user"]:
+        draft.messages = None
+
+
+def read_messages(value: Any, files: Files = no_files) -> tuple[list[dict[str, str]], list[CheckedImage]]:
     """Chat messages with text content; images in their parts come apart, in order."""
     value = _from_json_text(value)
     if not isinstance(value, list):
@@ -167,13 +190,13 @@ def read_messages(value: Any) -> tuple[list[dict[str, str]], list[CheckedImage]]
     for number, message in enumerate(value, start=1):
         if not isinstance(message, dict) or message.get("role") not in ROLES:
             raise BadValue(f"message {number} needs a role: {', '.join(ROLES)}")
-        content, seen = _content(number, message.get("content"))
+        content, seen = _content(number, message.get("content"), files)
         messages.append({"role": message["role"], "content": content})
         images += seen
     return messages, images
 
 
-def _content(number: int, content: Any) -> tuple[str, list[CheckedImage]]:
+def _content(number: int, content: Any, files: Files) -> tuple[str, list[CheckedImage]]:
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts, images = [], []
     for part in parts:
@@ -182,7 +205,7 @@ def _content(number: int, content: Any) -> tuple[str, list[CheckedImage]]:
             texts.append(text_of(part["text"]))
         elif kind == "image_url":
             url = part.get("image_url")
-            images.append(from_data_url(str(url.get("url") if isinstance(url, dict) else url)))
+            images.append(_image(str(url.get("url") if isinstance(url, dict) else url), files))
         else:
             raise BadValue(
                 f"the content of message {number} is neither text nor a list of text and image parts"
@@ -237,6 +260,18 @@ def _reference(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     draft.references += [text_of(reference) for reference in listed]
 
 
+def _choice_number(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    """Kept as letters. Numbers count from 0; a list of 1 and 0, as long as the choices, flags each."""
+    listed = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and len(value) == len(draft.choices) and set(map(str, value)) <= {"0", "1"}:
+        listed = [place for place, flag in enumerate(value) if str(flag) == "1"]
+    for number in listed:
+        text = text_of(number).strip()
+        if not (text.isascii() and text.isdigit() and int(text[:4]) < min(len(draft.choices), 26)):
+            raise BadValue(f"{text[:20]!r} is no number of one of the {len(draft.choices)} choices, from 0")
+        draft.references.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[int(text)])
+
+
 def _response(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     draft.responses[one.model.strip()] = text_of(value)
 
@@ -249,13 +284,60 @@ def _id(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     draft.external_id = text_of(value, limit=MAX_ID).strip()
 
 
+def _image(text: str, files: Files) -> CheckedImage:
+    """An image by data URL, or by a path in the zip that the rows came from. Raises BadImage."""
+    if text.startswith("data:"):
+        return from_data_url(text)
+    if "://" in text[:20]:
+        raise BadImage("a web address; images are not fetched, put them in the zip")
+    try:
+        data = files(text.removeprefix("./"), MAX_IMAGE_BYTES)
+    except ValueError as error:
+        raise BadImage(f"{text[:80]!r} is {error}") from error
+    if data is None:
+        raise BadImage(f"no image {text[:80]!r}; give a data URL, or a zip that holds it under this path")
+    return check_image(data)
+
+
 def _asset(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     urls = _from_json_text(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
     for url in urls if isinstance(urls, list) else [urls]:
         if is_filled(url):
-            draft.images.append(from_data_url(text_of(url, limit=1 << 25)))
+            draft.images.append(_image(text_of(url, limit=1 << 25), draft.files))
     if len(draft.images) > MAX_LIST:
         raise BadValue(f"more than {MAX_LIST} images")
+
+
+def _tags(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    listed = value if isinstance(value, list) else text_of(value).replace(",", "|").split("|")
+    tags = dict.fromkeys(
+        text.strip().lower() for part in listed for text in text_of(part, limit=60).split("|")
+    )
+    tags.pop("", None)
+    draft.tags = f"|{'|'.join(tags)}|" if tags else ""
+
+
+def _context(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    """Retrieved passages, as a list; templates find them as metadata.context."""
+    listed = value if isinstance(value, list) else [value]
+    passages = draft.metadata.setdefault("context", [])
+    passages += [text_of(part.get("text", "") if isinstance(part, dict) else part) for part in listed]
+    if len(passages) > MAX_LIST:
+        raise BadValue(f"more than {MAX_LIST} passages")
+
+
+def _rubric(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    draft.metadata["rubric"] = value if isinstance(value, list | dict) else text_of(value)
+
+
+def _weight(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    try:
+        weight = float(text_of(value))
+    except ValueError as error:
+        raise BadValue(f"the weight {str(value)[:20]!r} is no number") from error
+    if not 0 < weight <= 1_000_000:
+        raise BadValue("a weight lies above 0 and at most at 1,000,000")
+    draft.metadata["weight"] = value if isinstance(value, int | float) else weight
 
 
 def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
@@ -277,4 +359,6 @@ def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
 READERS: dict[str, Callable[[ItemDraft, FieldUse, Any], None]] = {
     "prompt": _prompt, "messages": _messages, "choices": _choices, "reference": _reference,
     "response": _response, "section": _section, "id": _id, "asset": _asset, "metadata": _metadata,
+    "chat": _chat, "choice_number": _choice_number, "tags": _tags, "context": _context, "rubric": _rubric,
+    "weight": _weight,
 }  # fmt: skip

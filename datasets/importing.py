@@ -7,15 +7,17 @@ goes wrong before, also an interrupt, removes all that was written.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from datasets.assets import image_store, unused_remove
-from datasets.checking import CheckReport, Progress, check_file, drafts_in
+from datasets.checking import CheckReport, Progress, check_file, good_drafts
 from datasets.drafts import ContentHash, ItemDraft
 from datasets.identity import key_of, keys_tell_apart
+from datasets.importers import rows_of
 from datasets.mapping import Mapping
 from datasets.models import Dataset, DatasetVersion, Item, ItemAsset, UploadType
 from datasets.problems import ImportProblems, RowProblem
@@ -53,24 +55,32 @@ def version_import(
     mapping: Mapping,
     note: str = "",
     on_progress: Progress | None = None,
+    leave_out: bool = False,
+    origin: dict[str, Any] | None = None,
+    problems_to: Path | None = None,
 ) -> ImportResult:
     """Imports a file as the next version of a dataset, which is created if need be.
 
+    With `leave_out`, rows that have problems are not imported; else one of them stops the import.
     `on_progress(done, total)` counts bytes over both passes and may raise to cancel.
     Raises ImportProblems, after which nothing is kept.
     """
     dataset_name = clean_name(dataset_name)
     size = path.stat().st_size
     first, second = _halves(on_progress, size)
-    report = check_file(path, source_name, mapping, on_progress=first)
+    report = check_file(
+        path, source_name, mapping, on_progress=first, leave_out=leave_out, problems_to=problems_to
+    )
     report.problems.raise_if_any()
     same = _ready(access, dataset_name).filter(content_hash=report.content_hash).first()
     if same:
         return ImportResult(same, created=False)
-    version = _begin(access, dataset_name, PurePath(source_name).name, mapping, note)
+    version = _begin(access, dataset_name, PurePath(source_name).name, mapping, note, origin or {})
     asset_ids: set[int] = set()
     try:
-        content_hash = _write_items(access, version, path, source_name, mapping, second, asset_ids)
+        content_hash = _write_items(
+            access, version, path, source_name, mapping, second, asset_ids, leave_out=leave_out
+        )
         if content_hash != report.content_hash:
             raise ImportProblems([RowProblem(0, "", "the file changed while it was being imported")], 1)
         return _finish(access, version, report, mapping)
@@ -95,7 +105,7 @@ def _ready(access: Access, dataset_name: str) -> QuerySet[DatasetVersion]:
 
 
 def _begin(
-    access: Access, dataset_name: str, source_name: str, mapping: Mapping, note: str
+    access: Access, dataset_name: str, source_name: str, mapping: Mapping, note: str, origin: dict[str, Any]
 ) -> DatasetVersion:
     """A hidden version with the next number. The dataset's row is locked while it is found."""
     with transaction.atomic():
@@ -105,7 +115,7 @@ def _begin(
         latest = dataset.versions.aggregate(latest=Max("number"))["latest"] or 0
         return DatasetVersion.objects.create(
             dataset=dataset, number=latest + 1, source_name=source_name[:255], mapping=mapping.to_json(),
-            note=note.strip()[:300], created_by=access.actor,
+            note=note.strip()[:300], created_by=access.actor, origin=origin,
         )  # fmt: skip
 
 
@@ -117,11 +127,14 @@ def _write_items(
     mapping: Mapping,
     on_progress: Progress | None,
     asset_ids: set[int],
+    *,
+    leave_out: bool,
 ) -> str:
     """Writes every item and returns the content hash of what was written."""
     hashed, position, size = ContentHash(), 0, path.stat().st_size
     with path.open("rb") as file:
-        for batch in _batches(drafts for _, drafts, _ in drafts_in(file, source_name, mapping)):
+        rows = rows_of(file, source_name)
+        for batch in _batches(good_drafts(rows, mapping, leave_out=leave_out)):
             for draft in batch:
                 hashed.add(draft.digest)
             images = [[image_store(access.workspace, image).pk for image in draft.images] for draft in batch]
@@ -129,16 +142,14 @@ def _write_items(
             _write_batch(version, batch, images, position)
             position += len(batch)
             if on_progress:
-                on_progress(file.tell(), size)
+                on_progress(rows.done(size), size)
     return hashed.hex
 
 
-def _batches(drafts: Iterator[ItemDraft | None]) -> Iterator[list[ItemDraft]]:
+def _batches(drafts: Iterator[ItemDraft]) -> Iterator[list[ItemDraft]]:
     batch: list[ItemDraft] = []
     weight = 0
     for draft in drafts:
-        if draft is None:
-            continue
         batch.append(draft)
         weight += draft.weight
         if len(batch) >= BATCH_ITEMS or weight >= BATCH_BYTES:
@@ -156,7 +167,7 @@ def _write_batch(
         Item(
             version=version, position=start + index, external_id=draft.external_id, section=draft.section,
             prompt=draft.prompt, messages=draft.messages, choices=draft.choices, references=draft.references,
-            responses=draft.responses, metadata=draft.metadata, digest=draft.digest,
+            responses=draft.responses, metadata=draft.metadata, tags=draft.tags, digest=draft.digest,
             key=key_of(draft.external_id, draft.prompt),
         )
         for index, draft in enumerate(batch, start=1)
@@ -184,6 +195,7 @@ def _finish(access: Access, version: DatasetVersion, report: CheckReport, mappin
             ready_at=now,
             content_hash=report.content_hash,
             item_count=report.items,
+            left_out=report.left_out,
             sections=report.section_list,
             response_models=mapping.models,
             upload_type=UploadType.QUERY_RESPONSE if mapping.models else UploadType.QUERY,

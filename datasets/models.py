@@ -189,6 +189,11 @@ class Upload(models.Model):
     def path(self) -> Path:
         return Path(settings.MEDIA_ROOT) / "uploads" / str(self.workspace_id) / self.token
 
+    @property
+    def problems_path(self) -> Path:
+        """Every problem that the last check found."""
+        return self.path.with_name(f"{self.token}.problems")
+
 
 class SavedMapping(models.Model):
     """A mapping kept under a name for the next file of that kind."""

@@ -27,7 +27,7 @@ from workspaces.models import Role
 SAMPLE_ROWS = 200
 SAMPLE_BYTES = 8 << 20
 CHECKED_BYTES = 20 << 20  # a larger file is checked while it is imported
-PARTLY_CHECKED_BYTES = 4 << 20
+TEXT_FORMATS = ('csv', 'jsonl', 'json')  # a small file of another format may hold much
 KEPT = timedelta(days=1)
 REPORT_EVERY_S = 0.5
 SILENT_AFTER = timedelta(seconds=60)
@@ -88,7 +88,8 @@ def check_upload(upload: Upload, mapping: Mapping, leaves: list[Leaf]) -> CheckR
         upload.source_name,
         mapping,
         count_paths=[leaf.path for leaf in leaves],
-        max_bytes=None if upload.size_bytes <= CHECKED_BYTES else PARTLY_CHECKED_BYTES,
+        whole=upload.size_bytes <= CHECKED_BYTES and upload.format in TEXT_FORMATS,
+        problems_to=upload.problems_path,
     )
 
 

@@ -40,7 +40,7 @@ class Csv:
             else:
                 count += 1
                 if count > MAX_ROWS:
-                    yield RowProblem(number, "", f"more than {MAX_ROWS:,} rows")
+                    yield RowProblem(number, "", f"more than {MAX_ROWS:,} rows", ends=True)
                     return
                 yield as_record(number, header, row)
 
@@ -65,7 +65,8 @@ def read_cells(lines: Lines, reader: Any) -> Iterator[tuple[int, list[str] | Row
             yield start, bad.problem
             continue
         except csv.Error as error:
-            yield start, RowProblem(start, "", explain(str(error), lines.number))
+            unclosed = "unexpected end of data" in str(error)
+            yield start, RowProblem(start, "", explain(str(error), lines.number), ends=unclosed)
             continue
         if row:
             yield start, row
@@ -94,7 +95,7 @@ def delimiter_of(file: BinaryIO, encoding: str = "utf-8") -> str:
 
 
 def unnamed_columns(file: BinaryIO, encoding: str, mark: str) -> list[str] | None:
-    """Names for the columns of a table of choices without a header: question, A, B, …, and a letter as answer."""
+    """Names for a table of choices without a header: question, A, B, …, and a letter as answer."""
     file.seek(0)
     start = file.read(1 << 16).decode(encoding, "replace").lstrip("\ufeff")
     file.seek(0)

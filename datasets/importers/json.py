@@ -72,28 +72,32 @@ def _listed(file: BinaryIO) -> Iterator[Record | RowProblem]:
         while (first := text.skip(SPACE)) not in ("]", ""):
             count += 1
             if count > MAX_ROWS:
-                yield RowProblem(text.line, "", f"more than {MAX_ROWS:,} rows")
+                yield RowProblem(text.line, "", f"more than {MAX_ROWS:,} rows", ends=True)
                 return
             line = text.line
             yield record_of(line, _element(text))
             if (first := text.skip(SPACE)) == ",":
                 text.at += 1
             elif first not in ("]", ""):
-                yield RowProblem(text.line, "", "not valid JSON: a comma or ] is missing here")
+                yield RowProblem(text.line, "", "not valid JSON: a comma or ] is missing here", ends=True)
                 return
         if first == "":
-            yield RowProblem(text.line, "", "the list is never closed; is the file cut off?")
+            yield RowProblem(text.line, "", "the list is never closed; is the file cut off?", ends=True)
         else:
             text.at += 1
             if text.skip(SPACE):
-                yield RowProblem(text.line, "", "text after the end of the list")
+                yield RowProblem(text.line, "", "text after the end of the list", ends=True)
     except UnicodeDecodeError as error:
-        yield RowProblem(text.line, "", f"not UTF-8: byte 0x{error.object[error.start]:02x} after this line")
+        yield RowProblem(
+            text.line, "", f"not UTF-8: byte 0x{error.object[error.start]:02x} after this line", ends=True
+        )
     except json.JSONDecodeError as error:
         line = text.line + error.lineno - 1
-        yield RowProblem(line, "", f"not valid JSON: {error.msg.lower()} at column {error.colno:,}")
+        yield RowProblem(
+            line, "", f"not valid JSON: {error.msg.lower()} at column {error.colno:,}", ends=True
+        )
     except Refused as refused:
-        yield RowProblem(text.line, "", str(refused))
+        yield RowProblem(text.line, "", str(refused), ends=True)
 
 
 def _element(text: Text) -> Any:

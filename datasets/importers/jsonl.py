@@ -108,7 +108,7 @@ class Jsonl:
                 continue
             count += 1
             if count > MAX_ROWS:
-                yield RowProblem(lines.number, "", f"more than {MAX_ROWS:,} rows")
+                yield RowProblem(lines.number, "", f"more than {MAX_ROWS:,} rows", ends=True)
                 return
             yield read_line(lines.number, text)
 

@@ -72,7 +72,7 @@ def _sheet_rows(sheet: Any) -> Iterator[Record | RowProblem]:
     empty = 0
     for number, cells in enumerate(sheet.iter_rows(values_only=True, max_col=MAX_FIELDS + 1), start=1):
         if number > MAX_ROWS:
-            yield RowProblem(number, "", f"more than {MAX_ROWS:,} rows")
+            yield RowProblem(number, "", f"more than {MAX_ROWS:,} rows", ends=True)
             return
         if not any(cell is not None for cell in cells):
             empty += 1

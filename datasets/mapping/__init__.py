@@ -3,6 +3,7 @@
 from datasets.mapping.fields import (
     MAX_MODEL_NAME,
     MISSING,
+    QUESTIONS,
     USES,
     BadMapping,
     FieldUse,
@@ -15,6 +16,7 @@ from datasets.mapping.guessing import Leaf, guess_mapping, leaves_of
 __all__ = [
     "MAX_MODEL_NAME",
     "MISSING",
+    "QUESTIONS",
     "USES",
     "BadMapping",
     "FieldUse",

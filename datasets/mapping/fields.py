@@ -18,11 +18,14 @@ class BadMapping(ValueError):
 
 # What a field may be used as, with the word that pages show.
 USES = {
-    "prompt": "Prompt", "messages": "Chat messages", "reference": "Reference", "response": "Response",
-    "choices": "Choices", "section": "Section", "id": "Item id", "asset": "Image", "metadata": "Metadata",
+    "prompt": "Prompt", "messages": "Chat messages", "chat": "Chat, last answer is the reference",
+    "reference": "Reference", "choice_number": "Reference, the number of a choice from 0",
+    "response": "Response", "choices": "Choices", "section": "Section", "id": "Item id", "tags": "Tags",
+    "asset": "Image", "context": "Context", "rubric": "Rubric", "weight": "Weight", "metadata": "Metadata",
     "skip": "Do not import",
 }  # fmt: skip
-ONCE = ("prompt", "messages", "section", "id")
+QUESTIONS = ("prompt", "messages", "chat")  # the uses of which an item needs one
+ONCE = (*QUESTIONS, "section", "id", "tags", "rubric", "weight")
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
 
 
@@ -64,6 +67,11 @@ class Mapping:
     def used_as(self, use: str) -> tuple[FieldUse, ...]:
         return tuple(field for field in self.fields if field.use == use)
 
+    @property
+    def question(self) -> FieldUse | None:
+        """The field that holds what is asked."""
+        return next((field for field in self.fields if field.use in QUESTIONS), None)
+
     def without(self, use: str) -> "Mapping":
         """The same, with fields of that use left out of the import."""
         return Mapping.of(FieldUse(one.path, "skip") if one.use == use else one for one in self.fields)
@@ -77,9 +85,10 @@ class Mapping:
         """Why this mapping cannot make items; empty when it can."""
         uses = Counter(field.use for field in self.fields)
         found = [f"unknown use {use!r}; known: {', '.join(USES)}" for use in uses if use not in USES]
-        if not uses["prompt"] and not uses["messages"]:
+        asked = [use for use in QUESTIONS if uses[use]]
+        if not asked:
             found.append("no field is the prompt or the chat messages")
-        if uses["prompt"] and uses["messages"]:
+        if len(asked) > 1:
             found.append("use either a prompt or chat messages, not both")
         found += [
             f"{uses[use]} fields are used as {USES[use].lower()}; choose one" for use in ONCE if uses[use] > 1

@@ -14,7 +14,8 @@ import django
 django.setup()
 from datasets.mapping import FieldUse, Mapping
 from datasets.checking import check_file
-from datasets.importing import drafts_in, _batches
+from datasets.importing import good_drafts, _batches
+from datasets.importers import rows_of
 
 def resident():
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -33,7 +34,8 @@ watcher = threading.Thread(target=watch)
 watcher.start()
 report = check_file(path, path.name, mapping)
 with path.open("rb") as file:
-    items = sum(len(batch) for batch in _batches(d for _, d, _ in drafts_in(file, path.name, mapping)))
+    drafts = good_drafts(rows_of(file, path.name), mapping, leave_out=False)
+    items = sum(len(batch) for batch in _batches(drafts))
 done = True
 watcher.join()
 assert report.problems.total == 0 and items == report.items
