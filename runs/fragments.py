@@ -65,32 +65,27 @@ WHOLE = {
 
 @dataclass(frozen=True)
 class Frame:
-    """The run's fragments at one moment; `whole` also renews what depends on its status."""
+    """The run's fragments at one moment, for pages that know it in a certain status."""
 
     run_id: int
     sequence: int
     status: str
-    live: str
-    whole: str
+    html: str
 
 
-def render_frame(workspace: Workspace, run_id: int, view: str, can_edit: bool) -> Frame | None:
-    """Reads the run once and renders both forms; None when it is gone."""
+def render_frame(
+    workspace: Workspace, run_id: int, view: str, can_edit: bool, known: str = ""
+) -> Frame | None:
+    """What moves in a run; with all that depends on its status when that is no longer the `known` one.
+    None when the run is gone."""
     run = selectors.full_run(workspace, run_id)
     if run is None:
         return None
     context = {"run": run, "can_edit": can_edit, "workspace": workspace, "oob": True}
-    names = (*LIVE[view], *WHOLE[view])
+    names = (LIVE if run.status == known else WHOLE)[view]
     for need in {need for name in names for need in FRAGMENTS[name].needs}:
         context[need] = READERS[need](run)
-    rendered = {name: render(name, context) for name in dict.fromkeys(names)}
-    return Frame(
-        run.pk,
-        run.sequence,
-        run.status,
-        live="".join(rendered[name] for name in LIVE[view]),
-        whole="".join(rendered[name] for name in WHOLE[view]),
-    )
+    return Frame(run.pk, run.sequence, run.status, "".join(render(name, context) for name in names))
 
 
 def render(name: str, context: Mapping[str, Any]) -> str:
@@ -110,4 +105,4 @@ def render_summary(workspace: Workspace) -> str:
 def render_page(workspace: Workspace, run_ids: Sequence[int], view: str, can_edit: bool) -> str:
     """All of a page's fragments again, for a page that was away."""
     frames = [render_frame(workspace, run_id, view, can_edit) for run_id in run_ids]
-    return "".join(frame.whole for frame in frames if frame) + render_summary(workspace)
+    return "".join(frame.html for frame in frames if frame) + render_summary(workspace)

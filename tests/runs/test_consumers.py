@@ -1,11 +1,12 @@
 """Sockets of live pages: who may open one, and that every one ends with the right final card."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
@@ -19,6 +20,15 @@ from workspaces.models import Membership, User, Workspace
 pytestmark = pytest.mark.usefixtures("engine")
 application = URLRouter(websocket_urlpatterns)
 SOCKETS = 50
+
+
+@pytest.fixture(autouse=True)
+async def bound() -> AsyncIterator[None]:
+    """As in the portal: what the engine's thread sends reaches this loop."""
+    layer = get_channel_layer()
+    layer.bind(asyncio.get_running_loop())
+    yield
+    layer.bind(None)
 
 
 def socket_of(user: Any, path: str) -> WebsocketCommunicator:
@@ -102,7 +112,7 @@ async def test_a_viewer_sees_the_card_without_buttons(
 async def test_who_may_no_longer_look_loses_the_socket(
     how: str, launched: Callable[..., Run], editor: User, monkeypatch: pytest.MonkeyPatch, alpha: Workspace
 ) -> None:
-    monkeypatch.setattr("runs.consumers.RECHECK_S", 0.0)
+    monkeypatch.setattr("runs.rooms.RECHECK_S", 0.0)
     run = await sync_to_async(launched)(1)
     socket = socket_of(editor, "/ws/w/alpha/?view=board")
     await socket.connect()
