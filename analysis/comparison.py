@@ -20,7 +20,7 @@ from analysis.stats.paired import mean_of_runs, paired_binary, paired_mean, pair
 from analysis.stats.results import Difference, Floats, Integers, Interval
 from analysis.stats.sensitivity import PairedBounds, paired_bounds
 from runs.models import Run
-from runs.selectors import runs_of, with_counters
+from runs.selectors import listed, with_counters
 from workspaces.models import Workspace
 
 LEAST, MOST = 2, 8
@@ -185,11 +185,13 @@ class Comparison:
         *,
         section: str | None = None,
         answers_differ: tuple[int, int] | None = None,
+        disputed: tuple[str, Sequence[int]] | None = None,
     ) -> Mask:
         """(m,) of the common items that each run got right (True), wrong (False), or either (None).
 
         Fixed from A to B is (False, True), broken (True, False), both wrong (False, False). Of several
-        epochs, right means all. `answers_differ` names two runs; it costs a query each, then none.
+        epochs, right means all. `answers_differ` names two runs, `disputed` another scorer that decides
+        otherwise on at least one of some runs; they cost a query a run, then none.
         """
         if len(wanted) != len(self.runs):
             raise NotComparable("one wish per run")
@@ -203,7 +205,16 @@ class Comparison:
         if answers_differ is not None:
             first, second = (self._answers(run) for run in answers_differ)
             found &= first != second
+        if disputed is not None:
+            other, places = disputed
+            found &= np.any([self._disputed(run, other) for run in places], axis=0)
         return found
+
+    def _disputed(self, run: int, other: str) -> Mask:
+        held = outcomes_of(self.runs[run], other)
+        at = np.searchsorted(held.items, self.items[:, run])
+        right = held.right[at]
+        return np.asarray(~np.isnan(right) & ((right == 1) != (self.right[:, run] == 1)))
 
     def _answers(self, run: int) -> Words:
         items, words = answers_of(self.runs[run], self.scorer)
@@ -244,7 +255,7 @@ def compare(
     wanted = list(dict.fromkeys(run_ids))
     if not LEAST <= len(wanted) <= MOST:
         raise NotComparable(f"Choose {LEAST} to {MOST} runs; these are {len(wanted)}.")
-    known = {run.pk: run for run in with_counters(runs_of(workspace).filter(pk__in=wanted))}
+    known = {run.pk: run for run in with_counters(listed(workspace).filter(pk__in=wanted))}
     if missing := [run_id for run_id in wanted if run_id not in known]:
         raise RunsMissing(f"No run {missing[0]} in this workspace")
     runs = [known[run_id] for run_id in wanted]
@@ -253,7 +264,12 @@ def compare(
         if name not in scorers_of(run):
             has = ", ".join(scorers_of(run)) or "none"
             raise NotComparable(f"Run {run.pk} was not scored by {name or 'anything'}; its scorers: {has}.")
-    return _joined(runs, name, [outcomes_of(run, name) for run in runs], values)
+    return compare_runs(runs, name, values)
+
+
+def compare_runs(runs: Sequence[Run], scorer: str, values: bool = False) -> Comparison:
+    """Of runs that carry their tallies and were all scored by it."""
+    return _joined(runs, scorer, [outcomes_of(run, scorer) for run in runs], values)
 
 
 def scorers_of(run: Run) -> list[str]:

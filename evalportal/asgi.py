@@ -10,8 +10,10 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 pages = get_asgi_application()  # sets Django up, so consumers are imported after it
 
+from analysis import routing as analysis_routing  # noqa: E402
 from evalportal.bodies import streamed  # noqa: E402
-from runs.routing import websocket_urlpatterns  # noqa: E402
+from runs import routing as runs_routing  # noqa: E402
 
-sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+routes = [*runs_routing.websocket_urlpatterns, *analysis_routing.websocket_urlpatterns]
+sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(routes)))
 application = ProtocolTypeRouter({"http": streamed(pages), "websocket": sockets})

@@ -195,9 +195,9 @@ const portal = {};
     }
   };
   portal.reloadDrawer = () => showDrawer(location.href, { push: false, focus: false });
-  portal.step = (direction) => $(`#drawer [data-step="${direction}"]`)?.click();
+  portal.step = (direction) => $(`:is(#drawer, #pair-diff) [data-step="${direction}"]`)?.click();
   portal.closeDrawer = () => {
-    const close = $("#drawer [data-close]");
+    const close = $(":is(#drawer, #pair-diff) [data-close]");
     close?.click();
     return Boolean(close);
   };

@@ -13,7 +13,7 @@
     return links.filter((link) => link.offsetParent !== null);
   };
   const move = (by) => {
-    if ($("#drawer[data-item]")) {
+    if ($(":is(#drawer, #pair-diff)[data-item]")) {
       portal.step(by > 0 ? "next" : "previous");
       return;
     }
@@ -51,6 +51,12 @@
     k: () => press("k") || move(-1),
     "/": () => press("/"),
     n: () => press("n"),
+    c: () => press("c"),
+    x: () => {
+      const box = document.activeElement.closest("tr")?.querySelector("input[type=checkbox]");
+      box?.click();
+      return Boolean(box);
+    },
     y: () => portal.copy(location.href, "Link copied"),
     "?": () => $("#shortcuts")?.togglePopover(),
   };

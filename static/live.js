@@ -32,7 +32,8 @@
     const connection = $("#connection");
     if (!connection) return;
     missed = false;
-    return htmx.ajax("GET", connection.dataset.fragments, { source: connection, target: connection, swap: "none" });
+    const query = "ownQuery" in connection.dataset ? location.search : ""; // the URL is the state, also of what is live
+    return htmx.ajax("GET", connection.dataset.fragments + query, { source: connection, target: connection, swap: "none" });
   };
   document.addEventListener("run-changed", async (event) => {
     acting = event.target.closest(".run-card, #run-header, #drawer")?.id ?? "run-header";
@@ -83,13 +84,25 @@
     for (const line of [...list.children]) if (Number(line.dataset.id) <= last) line.remove();
     return list.children.length ? [list] : [];
   };
+  /* A table whose rows are others now is not swapped under the reader: a button offers it. */
+  const offersRows = (fragment, shown) => {
+    if (!("rows" in fragment.dataset) || fragment.dataset.rows === shown.dataset.rows) return false;
+    const button = $("[data-renew]", shown);
+    if (button) button.hidden = false;
+    return Boolean(button);
+  };
   const admit = (fragment) => {
+    if ("reread" in fragment.dataset) {
+      reread();
+      return [];
+    }
     const shown = fragment.id && $(`#${CSS.escape(fragment.id)}`);
     if (!shown) {
       if (fragment.matches(".run-card") && $("#runs-summary")) offerNew(fragment.id);
       return [];
     }
     if (fragment.matches("ol[id$='-log-lines']")) return onlyNewLines(fragment);
+    if (offersRows(fragment, shown)) return [];
     return takeApart(fragment).filter((part) => {
       const target = $(`#${part.id}`);
       if (target.isEqualNode(stripped(part))) return false;

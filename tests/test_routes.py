@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from PIL import Image
 from rest_framework.permissions import SAFE_METHODS
 
+from analysis.models import SavedComparison
 from datasets.assets import asset_store
 from datasets.models import Upload
 from runs.services import Launch, launch
@@ -116,6 +117,7 @@ def things(
         by_hand=launch(held, website).runs.get(),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha),
+        saved=SavedComparison.objects.create(workspace=alpha, name="Kept", query="?runs=1,2"),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
         token=services.token_create(held, name="t", role=Role.EDITOR, expires_at=None)[0],
     )  # fmt: skip
@@ -134,6 +136,8 @@ def upload_of(person: User, workspace: Workspace) -> Upload:
 def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
     """An existing value for a parameter: by route name and parameter, else by the first part of the name."""
     by_route = {
+        "analysis:saved pk": things.saved.pk,
+        "analysis:saved_delete pk": things.saved.pk,
         "workspaces:member_role pk": things.membership.pk,
         "workspaces:member_remove pk": things.membership.pk,
         "workspaces:invitation_revoke pk": things.invitation.pk,

@@ -60,7 +60,7 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
         try:
             services.invitation_accept(invitation, request.user)
             messages.success(request, f"You are now a member of {invitation.workspace}.")
-            return redirect("workspaces:front", invitation.workspace.slug)
+            return redirect("analysis:dashboard", invitation.workspace.slug)
         except services.Refused as refusal:
             problem = str(refusal)
     return render(request, "workspaces/accept.html", {"invitation": invitation, "problem": problem})

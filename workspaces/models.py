@@ -87,7 +87,7 @@ class Workspace(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("runs:board", args=[self.slug])
+        return reverse("analysis:dashboard", args=[self.slug])
 
 
 class Membership(models.Model):

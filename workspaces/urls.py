@@ -9,7 +9,6 @@ urlpatterns = [
     path("setup/", entrance.setup, name="setup"),
     path("join/<str:secret>/", entrance.join, name="join"),
     path("workspaces/new/", views.create, name="create"),
-    path("w/<slug:slug>/", views.front, name="front"),
     path("w/<slug:slug>/settings/", views.settings_page, name="settings"),
     path("w/<slug:slug>/settings/rename/", views.rename, name="rename"),
     path("w/<slug:slug>/settings/delete/", views.delete, name="delete"),

@@ -22,13 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
     mine = access.workspaces_of(request.user)
     last = request.session.get("workspace")
     workspace = mine.filter(slug=last).first() or mine.first()
-    return redirect("runs:board", workspace.slug) if workspace else redirect("workspaces:create")
-
-
-@access.requires()
-@require_safe
-def front(request: WorkspaceRequest) -> HttpResponse:
-    return redirect("runs:board", request.access.workspace.slug)
+    return redirect("analysis:dashboard", workspace.slug) if workspace else redirect("workspaces:create")
 
 
 @access.person

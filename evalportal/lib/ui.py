@@ -111,14 +111,18 @@ def whisker(
     fill: bool = False,
     series: str = "",
     mark: str = "a",
+    ref: float | None = None,
 ) -> SafeString:
-    """A point with its interval on an axis from `minimum` to `maximum`; all in one unit."""
+    """A point with its interval on an axis from `minimum` to `maximum`; all in one unit; `ref` is a dashed line."""
     at, start, end = (_share(value, minimum, maximum) for value in (point, low, high))
     base = (
         format_html('<rect class="fill" width="{}" height="100%" rx="2"/>', at)
         if fill
         else mark_safe('<line class="axis" x2="100%" y1="50%" y2="50%"/>')
     )
+    if ref is not None:
+        place = _share(ref, minimum, maximum)
+        base += format_html('<line class="ref" x1="{}" x2="{}" y1="-40%" y2="140%"/>', place, place)
     return format_html(
         '<svg class="whisker"{}{} role="img" aria-label="{}">{}<line x1="{}" x2="{}" y1="50%" y2="50%"/>'
         '<line x1="{}" x2="{}" y1="25%" y2="75%"/><line x1="{}" x2="{}" y1="25%" y2="75%"/>'

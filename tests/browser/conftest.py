@@ -135,5 +135,6 @@ def logged_in(page: Page, portal: Portal) -> Page:
     page.get_by_label("Email").fill(portal.email)
     page.get_by_label("Password", exact=True).fill(portal.password)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/w/*/runs/")
+    page.wait_for_url("**/w/*/")
+    page.goto(f"{page.url}runs/")
     return page

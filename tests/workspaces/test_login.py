@@ -24,7 +24,7 @@ def log_in(client, email, password=PASSWORD, **more):
 
 def test_email_and_password_lead_to_the_workspace(client, editor):
     assert log_in(client, "Editor@Example.com")["Location"] == "/"
-    assert client.get("/")["Location"] == "/w/alpha/runs/"
+    assert client.get("/")["Location"] == "/w/alpha/"
 
 
 def test_login_returns_to_where_one_wanted_to_go(client, editor):

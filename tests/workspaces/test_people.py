@@ -53,7 +53,7 @@ def test_first_person_becomes_staff_and_owner_and_is_logged_in(client, data_fold
         302, "ada@example.org", True, True,
     )  # fmt: skip
     assert Membership.objects.get().role == Role.OWNER
-    assert client.get("/")["Location"] == "/w/tutors/runs/"
+    assert client.get("/")["Location"] == "/w/tutors/"
     assert client.get("/setup/").status_code == 404
     assert set(AuditEvent.objects.values_list("action", flat=True)) == {"person.setup", "workspace.create"}
 
@@ -109,7 +109,7 @@ def test_new_person_joins_by_link_once(alpha, owner):
     link, visitor = invitation_link(alpha, owner), Client()
     assert b"Join Alpha" in visitor.get(link).content
     assert visitor.post(link, PERSON)["Location"] == "/"
-    assert visitor.get("/")["Location"] == "/w/alpha/runs/"
+    assert visitor.get("/")["Location"] == "/w/alpha/"
     assert Membership.objects.get(user__email="ada@example.org").role == Role.EDITOR
     second = Client()
     assert second.get(link).status_code == 404

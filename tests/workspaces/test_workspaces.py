@@ -32,12 +32,12 @@ def membership(user):
 def test_home_returns_to_the_workspace_looked_at_last(client_of, owner, alpha):
     services.workspace_create(owner, name="Aardvark")
     client = client_of(owner)
-    assert client.get("/")["Location"] == "/w/aardvark/runs/"
+    assert client.get("/")["Location"] == "/w/aardvark/"
     client.get("/w/alpha/members/")
     client.get("/w/aardvark/members/", headers={"hx-request": "true"})  # a fragment is not a visit
-    assert client.get("/")["Location"] == "/w/alpha/runs/"
+    assert client.get("/")["Location"] == "/w/alpha/"
     Membership.objects.filter(user=owner, workspace=alpha).delete()
-    assert client.get("/")["Location"] == "/w/aardvark/runs/"
+    assert client.get("/")["Location"] == "/w/aardvark/"
 
 
 def test_someone_without_a_workspace_is_led_to_make_one(client_of, staff):
@@ -48,7 +48,7 @@ def test_someone_without_a_workspace_is_led_to_make_one(client_of, staff):
 def test_switcher_lists_my_workspaces_only(client_of, owner, outsider):
     services.workspace_create(owner, name="Gamma")
     page = client_of(owner).get("/w/alpha/members/").text
-    assert "/w/gamma/runs/" in page
+    assert "/w/gamma/" in page
     assert "Beta" not in page
 
 

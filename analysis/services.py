@@ -1,0 +1,100 @@
+"""What people do with comparisons: decide on an item, ask it again, keep a comparison under a name."""
+
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from analysis.models import SavedComparison, TriagedItem, TriageState
+from datasets.models import Item
+from runs.models import Run, Trial
+from workspaces import audit
+from workspaces.access import Access
+from workspaces.models import Membership, User
+
+AGAIN_EPOCHS = 5
+LONGEST_COMMENT = 2000
+
+
+class TriageProblem(ValueError):
+    """Why it cannot be kept, in words for people."""
+
+
+class NameTaken(ValueError):
+    """Another comparison of the workspace has this name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """`run` and `baseline` are of the access's workspace, and `item` is one of the run's."""
+
+    run: Run
+    item: Item
+    baseline: Run | None
+    scorer: str
+    state: str
+    assignee_id: int | None = None
+    comment: str = ""
+
+
+def triage(access: Access, decision: Decision) -> TriagedItem:
+    """Keeps the decision in the shared list, in place of an earlier one. Raises TriageProblem."""
+    if decision.state not in TriageState.values:
+        raise TriageProblem("Choose what the item is.")
+    if len(decision.comment) > LONGEST_COMMENT:
+        raise TriageProblem(f"A comment has at most {LONGEST_COMMENT:,} characters.")
+    if not Trial.objects.filter(run=decision.run, item=decision.item).exists():
+        raise TriageProblem("The run has no such item.")
+    assignee = _member(access, decision.assignee_id)
+    with transaction.atomic():
+        row, _ = TriagedItem.objects.update_or_create(
+            run=decision.run,
+            item=decision.item,
+            defaults={
+                "workspace": access.workspace,
+                "baseline": decision.baseline,
+                "scorer": decision.scorer[:80],
+                "state": decision.state,
+                "assignee": assignee,
+                "comment": decision.comment,
+                "changed_by": access.actor,
+                "changed_at": timezone.now(),
+            },
+        )
+        audit.record(
+            access, "item.triage", f"item {decision.item.pk} in run {decision.run.pk}", state=decision.state
+        )
+    return row
+
+
+def _member(access: Access, user_id: int | None) -> User | None:
+    if user_id is None:
+        return None
+    found = Membership.objects.filter(workspace=access.workspace, user=user_id).select_related("user").first()
+    if found is None:
+        raise TriageProblem("Only a member of the workspace can be assigned.")
+    return found.user
+
+
+def comparison_save(access: Access, *, name: str, query: str) -> SavedComparison:
+    """Raises NameTaken. `query` is the page's own query string, without the open item and page."""
+    try:
+        with transaction.atomic():
+            saved = SavedComparison.objects.create(
+                workspace=access.workspace, name=name, query=query, created_by=access.actor
+            )
+            audit.record(access, "comparison.save", name)
+    except IntegrityError as error:
+        raise NameTaken(f"There is already a comparison named {name}.") from error
+    return saved
+
+
+def comparison_delete(access: Access, saved: SavedComparison) -> None:
+    with transaction.atomic():
+        saved.delete()
+        audit.record(access, "comparison.delete", saved.name)
+
+
+def ask_again(access: Access, run: Run, item: Item) -> Run:
+    """Asks the item AGAIN_EPOCHS times as the run did, in a run of its own. Raises TriageProblem."""
+    raise TriageProblem("Asking one item again is not there yet.")

@@ -1,0 +1,20 @@
+"""Routes of the dashboard, comparisons and triage; the workspace's home is here."""
+
+from django.urls import path
+
+from analysis.views import compare, exporting, home, keeping, triage
+
+app_name = "analysis"
+urlpatterns = [
+    path("", home.dashboard, name="dashboard"),
+    path("dashboard/fragments/", home.fragments, name="dashboard_fragments"),
+    path("compare/", compare.compare, name="compare"),
+    path("compare/fragments/", compare.fragments, name="compare_fragments"),
+    path("compare/export/", exporting.export, name="export"),
+    path("compare/save/", keeping.save, name="save"),
+    path("compare/saved/<int:pk>/", keeping.saved, name="saved"),
+    path("compare/saved/<int:pk>/delete/", keeping.saved_delete, name="saved_delete"),
+    path("triage/", triage.triage_list, name="triage_list"),
+    path("triage/keep/", triage.triage, name="triage"),
+    path("triage/again/", triage.again, name="again"),
+]
