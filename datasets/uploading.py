@@ -1,7 +1,7 @@
 """An uploaded file between the browser and its version: kept, sampled, checked, imported by a worker."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,20 +14,21 @@ from django.db.models import F
 from django.http import Http404
 from django.utils import timezone
 
-from datasets.checking import CheckReport, check_file
-from datasets.importers import Record, rows_of
-from datasets.importing import version_import
-from datasets.mapping import Leaf, Mapping, guess_mapping, leaves_of
+from datasets.checking import CheckReport, Progress, check_file
+from datasets.importers import Record, opened, rows_of
+from datasets.importing import ImportResult, version_import
+from datasets.mapping import Leaf, Mapping, leaves_of, mapping_of, recognise, value_at
 from datasets.models import DatasetVersion, Upload, UploadState
-from datasets.problems import ImportProblems, RowProblem
+from datasets.problems import ImportProblems, RowProblem, spooled
 from datasets.removal import abandoned_remove
 from workspaces import access
+from workspaces.access import Access
 from workspaces.models import Role
 
 SAMPLE_ROWS = 200
 SAMPLE_BYTES = 8 << 20
 CHECKED_BYTES = 20 << 20  # a larger file is checked while it is imported
-TEXT_FORMATS = ('csv', 'jsonl', 'json')  # a small file of another format may hold much
+TEXT_FORMATS = ("csv", "jsonl", "json")  # a small file of another format may hold much
 KEPT = timedelta(days=1)
 REPORT_EVERY_S = 0.5
 SILENT_AFTER = timedelta(seconds=60)
@@ -55,18 +56,36 @@ def store_chunks(path: Path, chunks: Iterable[bytes], *, limit: int) -> int:
 def samples_of(path: Path, source_name: str) -> list[dict[str, Any]]:
     """The first readable records, for guessing."""
     with path.open("rb") as file:
-        found = []
+        found, size = [], 0
         for row in islice(rows_of(file, source_name), SAMPLE_ROWS):
             if isinstance(row, Record):
                 found.append(row.values)
-            if file.tell() > SAMPLE_BYTES:
+                size += len(str(row.values))
+            if size > SAMPLE_BYTES:
                 break
     return found
 
 
+def details_of(upload: Upload) -> list[str]:
+    """What its reader found out about the file, such as the separator and the encoding."""
+    with upload.path.open("rb") as file:
+        return opened(file, upload.source_name)[1].details(file)
+
+
+def recognised(upload: Upload) -> str:
+    """The name of the format that the rows have, if the mapping is the one that fits it."""
+    known = recognise(samples_of(upload.path, upload.source_name))
+    mapping = Mapping.from_json(upload.mapping)
+    return known.title if known and mapping in (known.mapping, known.mapping.without("response")) else ""
+
+
 def leaves_in(upload: Upload) -> list[Leaf]:
-    """The file's fields with their first values."""
-    return leaves_of(samples_of(upload.path, upload.source_name))
+    """The file's fields with their first values, and those parts of them that the mapping names."""
+    records = samples_of(upload.path, upload.source_name)
+    leaves = leaves_of(records)
+    known = {leaf.path for leaf in leaves}
+    inner = [one.path for one in Mapping.from_json(upload.mapping).fields if one.path not in known]
+    return leaves + [Leaf(path, [value_at(record, path) for record in records]) for path in inner]
 
 
 def mapping_for(
@@ -78,18 +97,19 @@ def mapping_for(
         known = Mapping.from_json(previous.mapping) if previous.mapping else Mapping()
         if known.fields and {one.path for one in known.fields} == paths:
             return known
-    return guess_mapping(records, with_responses=with_responses)
+    return mapping_of(records, with_responses=with_responses)
 
 
 def check_upload(upload: Upload, mapping: Mapping, leaves: list[Leaf]) -> CheckReport:
     """The whole file while it is small, else its beginning."""
+    whole = upload.size_bytes <= CHECKED_BYTES and upload.format in TEXT_FORMATS
     return check_file(
         upload.path,
         upload.source_name,
         mapping,
         count_paths=[leaf.path for leaf in leaves],
-        whole=upload.size_bytes <= CHECKED_BYTES and upload.format in TEXT_FORMATS,
-        problems_to=upload.problems_path,
+        whole=whole,
+        problems_to=upload.problems_path if whole else None,
     )
 
 
@@ -124,17 +144,25 @@ def upload_run(upload_id: int) -> None:
 
 def _import(upload: Upload) -> None:
     held = access.access_for(upload.created_by, upload.workspace.slug, Role.EDITOR)
-    result = version_import(
+    result = version_from(held, upload, on_progress=Reporter(upload))
+    _mine(upload).update(state=UploadState.DONE, version=result.version)
+    upload.path.unlink(missing_ok=True)
+
+
+def version_from(held: Access, upload: Upload, on_progress: Progress | None = None) -> ImportResult:
+    """The version that an upload becomes. Raises ImportProblems."""
+    return version_import(
         held,
         path=upload.path,
         source_name=upload.source_name,
         dataset_name=upload.dataset_name,
         mapping=Mapping.from_json(upload.mapping),
         note=upload.note,
-        on_progress=Reporter(upload),
+        on_progress=on_progress,
+        leave_out=upload.leave_out,
+        origin=upload.origin,
+        problems_to=upload.problems_path,
     )
-    _mine(upload).update(state=UploadState.DONE, version=result.version)
-    upload.path.unlink(missing_ok=True)
 
 
 def _mine(upload: Upload) -> Any:
@@ -163,11 +191,29 @@ class Reporter:
             raise ImportStopped
 
 
+def files_remove(upload: Upload) -> None:
+    upload.path.unlink(missing_ok=True)
+    upload.problems_path.unlink(missing_ok=True)
+
+
+def problems_of(upload: Upload) -> Iterator[RowProblem]:
+    """Every problem that was found last: by the import, or by checking the file now."""
+    if upload.state != UploadState.REFUSED and upload.path.exists():
+        report = check_upload(upload, Mapping.from_json(upload.mapping), [])
+        if not report.whole_file:
+            yield from report.problems.kept
+            return
+    if upload.problems_path.exists():
+        yield from spooled(upload.problems_path)
+    else:
+        yield from (RowProblem(**one) for one in upload.problems)
+
+
 def expired_remove() -> None:
     """Removes uploads older than a day, files without a row, and what killed imports left behind."""
     before = timezone.now() - KEPT
     for upload in Upload.objects.filter(created_at__lt=before):
-        upload.path.unlink(missing_ok=True)
+        files_remove(upload)
         upload.delete()
     folder = Path(settings.MEDIA_ROOT) / "uploads"
     for path in folder.rglob("*"):

@@ -8,14 +8,22 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from datasets.importers import IMPORTERS, format_of
-from datasets.importing import ImportResult, clean_name, version_import
-from datasets.mapping import Mapping
-from datasets.models import DatasetVersion, Upload, UploadState
+from datasets.importers import IMPORTERS, opened
+from datasets.importing import ImportResult, clean_name
+from datasets.mapping import BadMapping, Mapping
+from datasets.models import DatasetVersion, SavedMapping, Upload, UploadState
 from datasets.problems import ImportProblems, RowProblem
 from datasets.selectors import ready_versions
 from datasets.tasks import upload_import
-from datasets.uploading import expired_remove, mapping_for, samples_of, store_chunks
+from datasets.uploading import (
+    TEXT_FORMATS,
+    expired_remove,
+    files_remove,
+    mapping_for,
+    samples_of,
+    store_chunks,
+    version_from,
+)
 from workspaces.access import Access
 from workspaces.models import User
 
@@ -40,8 +48,10 @@ def upload_create(
     dataset_name: str = "",
     with_responses: bool = True,
     note: str = "",
+    mapping: Mapping | None = None,
+    leave_out: bool = False,
 ) -> Upload:
-    """Keeps the file under a random name with a first mapping. Raises UploadRefused."""
+    """Keeps the file under a random name with a mapping, guessed unless given. Raises UploadRefused."""
     expired_remove()
     name = label_of(source_name)
     upload = Upload(
@@ -51,18 +61,26 @@ def upload_create(
         source_name=name,
         dataset_name=(dataset_name.strip() or PurePath(name).stem.replace("_", " "))[:120],
         note=note.strip()[:300],
+        leave_out=leave_out,
     )
     try:
         upload.size_bytes = _store(upload, chunks)
         upload.format = _format(upload)
-        records = samples_of(upload.path, name)
-        previous = previous_version(access, upload.dataset_name)
-        upload.mapping = mapping_for(records, with_responses=with_responses, previous=previous).to_json()
+        if mapping is None:
+            mapping = first_mapping(access, upload, with_responses=with_responses)
+        upload.mapping = mapping.to_json()
         upload.save(force_insert=True)
     except BaseException:
         upload.path.unlink(missing_ok=True)
         raise
     return upload
+
+
+def first_mapping(access: Access, upload: Upload, *, with_responses: bool) -> Mapping:
+    """That of the dataset's last version, of a known format, or a guess."""
+    records = samples_of(upload.path, upload.source_name)
+    previous = previous_version(access, upload.dataset_name)
+    return mapping_for(records, with_responses=with_responses, previous=previous)
 
 
 def _person(access: Access) -> User:
@@ -82,7 +100,7 @@ def _store(upload: Upload, chunks: Iterable[bytes]) -> int:
 
 def _format(upload: Upload) -> str:
     with upload.path.open("rb") as file:
-        return format_of(upload.source_name, file.read(64))
+        return opened(file, upload.source_name)[0]
 
 
 def format_title(upload: Upload) -> str:
@@ -95,30 +113,26 @@ def previous_version(access: Access, dataset_name: str) -> DatasetVersion | None
     return named.order_by("-number").first()
 
 
-def upload_map(upload: Upload, *, mapping: Mapping, dataset_name: str, note: str) -> None:
+def upload_map(
+    upload: Upload, *, mapping: Mapping, dataset_name: str, note: str, leave_out: bool = False
+) -> None:
     """Remembers what was chosen, so that the page survives a reload."""
     upload.mapping, upload.dataset_name, upload.note = mapping.to_json(), dataset_name[:120], note[:300]
-    upload.save(update_fields=["mapping", "dataset_name", "note"])
+    upload.leave_out = leave_out
+    upload.save(update_fields=["mapping", "dataset_name", "note", "leave_out"])
 
 
-def upload_begin(access: Access, upload: Upload) -> ImportResult | None:
+def upload_begin(access: Access, upload: Upload, *, inline: bool = True) -> ImportResult | None:
     """Imports a small file now; hands a large one to a worker and returns None. Raises ImportProblems."""
     mapping = Mapping.from_json(upload.mapping)
     faults = mapping.problems()
     if faults:
         raise ImportProblems([RowProblem(0, "", fault) for fault in faults], len(faults))
     clean_name(upload.dataset_name)
-    if upload.size_bytes > INLINE_BYTES:
+    if not inline or upload.size_bytes > INLINE_BYTES or upload.format not in TEXT_FORMATS:
         _queue(upload)
         return None
-    result = version_import(
-        access,
-        path=upload.path,
-        source_name=upload.source_name,
-        dataset_name=upload.dataset_name,
-        mapping=mapping,
-        note=upload.note,
-    )
+    result = version_from(access, upload)
     upload_cancel(upload)
     return result
 
@@ -145,4 +159,22 @@ def upload_reopen(upload: Upload) -> None:
 def upload_cancel(upload: Upload) -> None:
     """Forgets the upload; a worker that is at it notices and removes what it wrote."""
     Upload.objects.filter(pk=upload.pk).delete()
-    upload.path.unlink(missing_ok=True)
+    files_remove(upload)
+
+
+def mapping_save(access: Access, *, name: str, mapping: Mapping) -> SavedMapping:
+    """Keeps a mapping under a name, in place of an earlier one of that name. Raises BadMapping."""
+    cleaned = " ".join(name.split())
+    faults = mapping.problems() + ([] if 0 < len(cleaned) <= 120 else ["a name has 1 to 120 characters"])
+    if faults:
+        raise BadMapping(faults)
+    saved, _ = SavedMapping.objects.update_or_create(
+        workspace=access.workspace,
+        name=cleaned,
+        defaults={"mapping": mapping.to_json(), "created_by": access.actor},
+    )
+    return saved
+
+
+def mapping_delete(access: Access, saved: SavedMapping) -> None:
+    SavedMapping.objects.filter(workspace=access.workspace, pk=saved.pk).delete()

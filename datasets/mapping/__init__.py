@@ -12,6 +12,7 @@ from datasets.mapping.fields import (
     value_at,
 )
 from datasets.mapping.guessing import Leaf, guess_mapping, leaves_of
+from datasets.mapping.recognising import Recognised, mapping_of, recognise
 
 __all__ = [
     "MAX_MODEL_NAME",
@@ -22,8 +23,11 @@ __all__ = [
     "FieldUse",
     "Leaf",
     "Mapping",
+    "Recognised",
     "guess_mapping",
     "is_filled",
     "leaves_of",
+    "mapping_of",
+    "recognise",
     "value_at",
 ]

@@ -1,7 +1,9 @@
 """Uploading: send a file, map and check it, import it. Works without script; htmx re-checks on change."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -16,9 +18,10 @@ from django_htmx.http import HttpResponseClientRedirect
 from datasets import selectors, uploading, uploads
 from datasets.checking import CheckReport
 from datasets.importing import ImportResult
-from datasets.mapping import USES, FieldUse, Leaf, Mapping, guess_mapping
+from datasets.mapping import USES, BadMapping, FieldUse, Leaf, Mapping, guess_mapping
 from datasets.models import Upload, UploadState, UploadType
-from datasets.problems import MAX_KEPT, ImportProblems, RowProblem
+from datasets.problems import ImportProblems, RowProblem
+from datasets.selectors_uploads import saved_mappings
 from evalportal.lib.csv_safety import csv_lines
 from evalportal.lib.streaming import download as streamed
 from workspaces import access
@@ -32,7 +35,7 @@ SAMPLE_CHARACTERS = 90
 class UploadForm(forms.Form):
     """What is asked before the file's fields are known."""
 
-    file = forms.FileField(max_length=255, error_messages={"required": "Choose a CSV or JSONL file."})
+    file = forms.FileField(max_length=255, error_messages={"required": "Choose a file."})
     kind = forms.ChoiceField(choices=UploadType.choices, initial=UploadType.QUERY)
     dataset_name = forms.CharField(max_length=120, required=False)
     note = forms.CharField(max_length=300, required=False)
@@ -96,14 +99,42 @@ def map_and_check(request: WorkspaceRequest, pk: int) -> HttpResponse:
         mapping=mapping,
         dataset_name=request.POST.get("dataset_name", "").strip(),
         note=request.POST.get("note", "").strip(),
+        leave_out=request.POST.get("leave_out") == "1",
     )
     uploads.upload_reopen(found)
-    if request.POST.get("action") == "import":
+    action = request.POST.get("action")
+    if action == "import":
         return _import(request, found, leaves)
+    if action in ("apply", "save"):
+        (_apply_saved if action == "apply" else _save_mapping)(request, found)
+        return redirect("datasets:map", request.access.workspace.slug, found.pk)
     if request.htmx:
         found.state = UploadState.CHECKING
         return _map_page(request, found, leaves, template="datasets/_checked.html")
     return redirect("datasets:map", request.access.workspace.slug, found.pk)
+
+
+def _apply_saved(request: WorkspaceRequest, found: Upload) -> None:
+    """A saved mapping, or the guess again."""
+    name = request.POST.get("saved", "")
+    if not name:
+        mapping = uploads.first_mapping(request.access, found, with_responses=True)
+    else:
+        saved = get_object_or_404(saved_mappings(request.access.workspace), name=name)
+        mapping = Mapping.from_json(saved.mapping)
+    uploads.upload_map(
+        found, mapping=mapping, dataset_name=found.dataset_name, note=found.note, leave_out=found.leave_out
+    )
+
+
+def _save_mapping(request: WorkspaceRequest, found: Upload) -> None:
+    try:
+        saved = uploads.mapping_save(
+            request.access, name=request.POST.get("save_as", ""), mapping=Mapping.from_json(found.mapping)
+        )
+        messages.success(request, f"Saved the mapping {saved.name}.")
+    except BadMapping as error:
+        messages.error(request, f"The mapping was not saved: {error}.")
 
 
 def _elsewhere(request: WorkspaceRequest, found: Upload) -> HttpResponse:
@@ -156,7 +187,9 @@ def _map_page(
     report = uploading.check_upload(found, mapping, leaves)
     context = {
         "upload": found,
-        "format": uploads.format_title(found),
+        "format": ", ".join([uploads.format_title(found), *uploading.details_of(found)]),
+        "recognised": uploading.recognised(found),
+        "saved_mappings": saved_mappings(request.access.workspace)[:100],
         "rows": field_rows(leaves, mapping, report),
         "uses": USES,
         "kinds": UploadType.choices,
@@ -178,9 +211,16 @@ def problems_shown(found: Upload, report: CheckReport, refused: ImportProblems |
     problems, total = report.problems.kept, report.problems.total
     if refused and not total:
         problems, total = refused.problems, refused.total
-    elif found.state == UploadState.REFUSED and not total:
+    elif found.state == UploadState.REFUSED and not (total and report.whole_file):
         problems, total = [RowProblem(**one) for one in found.problems], found.problem_count
-    return {"problems": problems[:SHOWN_PROBLEMS], "problem_count": total, "unshown": total - SHOWN_PROBLEMS}
+    rows = report.problems.of_rows or sum(problem.of_row for problem in problems)
+    return {
+        "problems": problems[:SHOWN_PROBLEMS],
+        "problem_count": total,
+        "unshown": total - SHOWN_PROBLEMS,
+        "leave_out": found.leave_out,
+        "blocking": max(0, total - rows) if found.leave_out and report.items else total,
+    }
 
 
 def field_rows(leaves: list[Leaf], mapping: Mapping, report: CheckReport) -> list[FieldRow]:
@@ -242,18 +282,13 @@ def version_url(version: Any) -> str:
 @require_safe
 @access.requires(Role.EDITOR)
 def report(request: WorkspaceRequest, pk: int) -> HttpResponseBase:
-    """All problems that were kept, as CSV."""
+    """Every bad row, as CSV."""
     found = my_upload(request, pk)
-    problems = [RowProblem(**one) for one in found.problems]
-    total = found.problem_count
-    if found.path.exists() and found.state != UploadState.REFUSED:
-        checked = uploading.check_upload(found, Mapping.from_json(found.mapping), [])
-        problems, total = checked.problems.kept, checked.problems.total
-    rows: list[list[object]] = [["line", "field", "reason"]]
-    rows += [[one.line or "file", one.field, one.reason] for one in problems]
-    if total > MAX_KEPT:
-        rows.append(["", "", f"{total - MAX_KEPT:,} more problems are not listed"])
-    return streamed(request, csv_lines(rows), filename="problems.csv", content_type="text/csv; charset=utf-8")
+    rows: Iterator[list[object]] = (
+        [one.line or "file", one.field, one.reason] for one in uploading.problems_of(found)
+    )
+    parts = csv_lines(chain([["line", "column", "reason"]], rows))
+    return streamed(request, parts, filename="problems.csv", content_type="text/csv; charset=utf-8")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -103,7 +103,7 @@ def test_a_file_with_problems_is_not_imported(editor: User, client_of: Clients) 
     assert "Not valid JSON" in text
     assert not Item.objects.exists()
     report = b"".join(client.get(url + "report.csv").streaming_content).decode()  # type: ignore[attr-defined]
-    assert report.splitlines()[0] == "line,field,reason"
+    assert report.splitlines()[0] == "line,column,reason"
     assert report.splitlines()[1] == "4,question,the prompt is empty"
 
 

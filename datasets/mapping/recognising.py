@@ -1,0 +1,208 @@
+"""Formats of other evaluation tools, recognised by what the first records hold. Pure.
+
+Each recogniser offers a mapping that the user can change.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datasets.mapping.fields import FieldUse, Mapping, value_at
+from datasets.mapping.guessing import guess_mapping, leaves_of
+
+Records = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A known format and the mapping that fits it."""
+
+    title: str
+    mapping: Mapping
+
+
+def recognise(records: Records, *, with_responses: bool = True) -> Recognised | None:
+    """The first known format that the records have."""
+    if not records:
+        return None
+    for title, fits, uses in FORMATS:
+        if fits(records):
+            mapping = _filled(records, uses(records, with_responses))
+            return Recognised(title, mapping if with_responses else mapping.without("response"))
+    return None
+
+
+def mapping_of(records: Records, *, with_responses: bool = True) -> Mapping:
+    """That of a known format, else a guess from names and values."""
+    known = recognise(records, with_responses=with_responses)
+    return known.mapping if known else guess_mapping(records, with_responses=with_responses)
+
+
+def _filled(records: Records, uses: list[FieldUse]) -> Mapping:
+    """The uses, and every other field as metadata unless a part or the whole of it is used."""
+    paths = [leaf.path for leaf in leaves_of(records)]
+    used = [one.path for one in uses]
+    rest = [path for path in paths if not any(_overlap(path, other) for other in used)]
+    by_path = {one.path: one for one in uses}
+    order = [
+        by_path.pop(path, None) or FieldUse(path, "metadata")
+        for path in paths
+        if path in by_path or path in rest
+    ]
+    return Mapping.of([*order, *by_path.values()])
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def _all(records: Records, *names: str) -> bool:
+    return all(name in record for record in records for name in names)
+
+
+def _some(records: Records, name: str) -> bool:
+    return any(record.get(name) is not None for record in records)
+
+
+def _asked(records: Records, name: str) -> FieldUse:
+    """A field that holds text, or messages."""
+    chat = any(isinstance(record.get(name), list) for record in records)
+    return FieldUse(name, "messages" if chat else "prompt")
+
+
+def _if_there(records: Records, **uses: str) -> list[FieldUse]:
+    return [FieldUse(name, use) for name, use in uses.items() if _some(records, name)]
+
+
+# OpenAI evals: {"input": text or messages, "ideal": text or list}
+
+
+def _is_openai_evals(records: Records) -> bool:
+    return _all(records, "input", "ideal")
+
+
+def _openai_evals(records: Records, with_responses: bool) -> list[FieldUse]:
+    return [_asked(records, "input"), FieldUse("ideal", "reference"), *_if_there(records, id="id")]
+
+
+# OpenAI chat: {"messages": […]}; the last answer of each is what is wanted
+
+
+def _is_chat(records: Records) -> bool:
+    return _all(records, "messages") and all(_ends_in_answer(record["messages"]) for record in records)
+
+
+def _ends_in_answer(messages: Any) -> bool:
+    last = messages[-1] if isinstance(messages, list) and len(messages) > 1 else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
+
+
+def _chat(records: Records, with_responses: bool) -> list[FieldUse]:
+    if any(_some(records, name) for name in ("references", "reference", "answer", "ideal", "target")):
+        return list(guess_mapping(records).fields)
+    return [
+        FieldUse("messages", "chat"),
+        *_if_there(records, id="id", section="section", metadata="metadata"),
+    ]
+
+
+# Inspect: {"input": text or messages, "target": text or list, "choices", "id", "metadata"}
+
+
+def _is_inspect(records: Records) -> bool:
+    return _all(records, "input", "target") and "instances" not in records[0] and "resps" not in records[0]
+
+
+def _inspect(records: Records, with_responses: bool) -> list[FieldUse]:
+    rest = _if_there(records, choices="choices", id="id", metadata="metadata", section="section")
+    return [_asked(records, "input"), FieldUse("target", "reference"), *rest]
+
+
+# EvalScope: {"query", "response"} or {"question", "A", "B", …, "answer"}
+
+
+def _is_evalscope_qa(records: Records) -> bool:
+    return _all(records, "query", "response")
+
+
+def _evalscope_qa(records: Records, with_responses: bool) -> list[FieldUse]:
+    """Its `response` is the reference, unless the person says that the file holds responses."""
+    answer = (
+        FieldUse("response", "response", "response") if with_responses else FieldUse("response", "reference")
+    )
+    return [FieldUse("query", "prompt"), answer, *_if_there(records, id="id", system="metadata")]
+
+
+def _letters(records: Records) -> list[str]:
+    found = [letter for letter in "ABCDEFGHIJ" if any(letter in record for record in records)]
+    return found if found == list("ABCDEFGHIJ"[: len(found)]) else []
+
+
+def _is_evalscope_mcq(records: Records) -> bool:
+    return _all(records, "question", "answer") and len(_letters(records)) > 1
+
+
+def _evalscope_mcq(records: Records, with_responses: bool) -> list[FieldUse]:
+    choices = [FieldUse(letter, "choices") for letter in _letters(records)]
+    rest = _if_there(records, id="id", subject="section", category="section")
+    return [FieldUse("question", "prompt"), *choices, FieldUse("answer", "reference"), *rest[:2]]
+
+
+# lm-evaluation-harness: samples_*.jsonl with doc, arguments, resps and target
+
+
+def _is_harness(records: Records) -> bool:
+    return _all(records, "doc", "target", "resps", "arguments")
+
+
+def _harness(records: Records, with_responses: bool) -> list[FieldUse]:
+    first = records[0]
+    paths = ("arguments.gen_args_0.arg_0", "arguments.0.0", "doc.question")
+    prompt = next((path for path in paths if isinstance(value_at(first, path), str)), "doc")
+    uses = [FieldUse(prompt, "prompt"), FieldUse("target", "reference")]
+    if "doc_id" in first:
+        uses.append(FieldUse("doc_id", "id"))
+    if isinstance(value_at(first, "filtered_resps.0"), str) or isinstance(value_at(first, "resps.0.0"), str):
+        uses.append(FieldUse("resps.0.0", "response", "samples"))
+    return [
+        *uses,
+        *(FieldUse(path, "skip") for path in ("doc_hash", "prompt_hash", "target_hash") if path in first),
+    ]
+
+
+# A multiple-choice set as hubs keep it: {"question", "choices": […], "answer": number of the right one}
+
+
+def _is_numbered(records: Records) -> bool:
+    return _all(records, "question", "choices", "answer") and all(
+        isinstance(record["choices"], list)
+        and isinstance(record["answer"], int)
+        and not isinstance(record["answer"], bool)
+        and 0 <= record["answer"] < len(record["choices"])
+        and record["answer"] not in _whole_numbers(record["choices"])
+        for record in records
+    )
+
+
+def _whole_numbers(choices: list[Any]) -> list[int]:
+    """Choices that are numbers themselves: then an answer may be meant as it stands."""
+    return [int(text) for choice in choices if (text := str(choice).strip()).isdigit() and len(text) < 9]
+
+
+def _numbered(records: Records, with_responses: bool) -> list[FieldUse]:
+    rest = _if_there(records, id="id", subject="section", category="section")
+    asked = [FieldUse("question", "prompt"), FieldUse("choices", "choices")]
+    return [*asked, FieldUse("answer", "choice_number"), *rest[:2]]
+
+
+Fits = Callable[[Records], bool]
+Uses = Callable[[Records, bool], list[FieldUse]]
+FORMATS: tuple[tuple[str, Fits, Uses], ...] = (
+    ("lm-evaluation-harness samples", _is_harness, _harness),
+    ("OpenAI evals", _is_openai_evals, _openai_evals),
+    ("OpenAI chat", _is_chat, _chat),
+    ("Inspect samples", _is_inspect, _inspect),
+    ("EvalScope choices", _is_evalscope_mcq, _evalscope_mcq),
+    ("EvalScope questions and answers", _is_evalscope_qa, _evalscope_qa),
+    ("choices with the number of the right one", _is_numbered, _numbered),
+)
