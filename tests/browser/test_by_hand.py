@@ -32,7 +32,7 @@ def test_a_website_is_filled_in_and_scored(logged_in: Page, tmp_path: Path) -> N
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", name="Prompt 2 of 3")).to_be_visible()
     page.keyboard.press("k")
-    expect(page.get_by_label("Answer")).to_have_value(prompt)
+    expect(page.locator("#answer")).to_have_value(prompt)
     page.keyboard.press("s")
     expect(page.get_by_role("heading", name="Prompt 2 of 3")).to_be_visible()
 
