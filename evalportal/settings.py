@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "runs",
     "analysis",
     "benchmarks",
+    "generation",
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py discovers it: workers need none
