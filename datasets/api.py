@@ -1,34 +1,23 @@
 """Datasets in the API: create by upload, list, versions, items. Versions are frozen."""
 
-import json
-import secrets
-from http import HTTPStatus
-from pathlib import Path
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from datasets import selectors
-from datasets.mapping import BadMapping, Mapping
+from datasets.api_uploads import UploadSerializer, UploadStateSerializer, receive
+from datasets.filters import CHECKS, KINDS, NO_SECTION, ItemFilter
 from datasets.models import Asset, Dataset, DatasetVersion, Item
-from datasets.problems import ImportProblems
-from datasets.services import ImportResult, version_import
-from datasets.uploading import mapping_for, samples_of, store_chunks
-from datasets.uploads import label_of, previous_version
 from workspaces.api import WorkspaceViewSet, idempotent
 from workspaces.api_base import KeysetPagination
-from workspaces.api_errors import MEDIA_TYPE, problem
 from workspaces.models import Role
 
 
@@ -80,60 +69,19 @@ class ImageSerializer(serializers.ModelSerializer[Asset]):
 
 class ItemSerializer(serializers.ModelSerializer[Item]):
     images = serializers.SerializerMethodField()
+    tags = serializers.ListField(child=serializers.CharField(), source="tag_list", read_only=True)
 
     class Meta:
         model = Item
         fields = (
             "id", "position", "external_id", "section", "prompt", "messages", "choices", "references",
-            "responses", "metadata", "images",
+            "responses", "metadata", "tags", "key", "digest", "images",
         )  # fmt: skip
         read_only_fields = fields
 
     @extend_schema_field(ImageSerializer(many=True))
     def get_images(self, item: Item) -> list[dict[str, Any]]:
         return [dict(ImageSerializer(held.asset).data) for held in item.item_assets.all()]
-
-
-class UploadSerializer(serializers.Serializer[Any]):
-    """The form of a new version."""
-
-    file = serializers.FileField(max_length=255, help_text="CSV with a header, or JSONL, in UTF-8")
-    name = serializers.CharField(max_length=120, help_text="The dataset: its next version, or a new dataset")
-    mapping = serializers.CharField(
-        required=False,
-        allow_blank=True,
-        help_text='JSON: {"fields": [{"path": "question", "use": "prompt"}, …]}; guessed if left out. Uses: '
-        "prompt, messages, reference, response (with `model`), choices, section, id, asset, metadata, skip",
-    )
-    note = serializers.CharField(max_length=300, required=False, allow_blank=True)
-
-    def validate_file(self, file: Any) -> Any:
-        if (file.size or 0) > settings.UPLOAD_MAX_BYTES:
-            raise ValidationError(f"Larger than {settings.UPLOAD_MAX_BYTES >> 20} MB.")
-        return file
-
-    def validate_mapping(self, text: str) -> Mapping | None:
-        try:
-            return Mapping.from_json(json.loads(text)) if text.strip() else None
-        except (BadMapping, ValueError, RecursionError) as error:
-            raise ValidationError(str(error)) from error
-
-
-class RowProblemSerializer(serializers.Serializer[Any]):
-    line = serializers.IntegerField(help_text="0 is the file as a whole")
-    field = serializers.CharField(allow_blank=True)
-    reason = serializers.CharField()
-
-
-class ImportProblemSerializer(serializers.Serializer[Any]):
-    """Why a file was refused; nothing of it is kept."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    problems = RowProblemSerializer(many=True)
-    problem_count = serializers.IntegerField(help_text="All of them; `problems` holds the first 1,000")
 
 
 @extend_schema(tags=["datasets"])
@@ -159,46 +107,16 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, WorkspaceViewSet):
     @extend_schema(
         summary="Upload a file as a new version",
         request={"multipart/form-data": UploadSerializer},
-        responses={200: VersionSerializer, 201: VersionSerializer, 422: ImportProblemSerializer},
+        responses={202: UploadStateSerializer},
         parameters=[
             OpenApiParameter("Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, required=False)
         ],
-        description="201 with the new version. 200 with the present one when the dataset already has a "
-        "version of the same content. 422 names line, field and reason of the problems; nothing is kept.",
+        description="202 with the upload, which a worker imports; ask its `Location` until `state` is "
+        "`done` (then `version` is there) or `refused` (then `problems` name line, field and reason).",
     )
     @idempotent
     def create(self, request: Request) -> Response:
-        form = UploadSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        folder = Path(settings.MEDIA_ROOT) / "uploads" / str(self.access.workspace.pk)
-        path = folder / f"api-{secrets.token_urlsafe(24)}"
-        try:
-            result = self._import(path, form.validated_data)
-        except ImportProblems as refused:
-            return refusal(refused)
-        finally:
-            path.unlink(missing_ok=True)
-        status = HTTPStatus.CREATED if result.created else HTTPStatus.OK
-        where = reverse("version-detail", args=[result.version.pk], request=request)
-        return Response(VersionSerializer(result.version).data, status=status, headers={"Location": where})
-
-    def _import(self, path: Path, sent: dict[str, Any]) -> ImportResult:
-        file = sent["file"]
-        store_chunks(path, file.chunks(), limit=settings.UPLOAD_MAX_BYTES)
-        source_name = label_of(file.name)
-        mapping = sent.get("mapping") or mapping_for(
-            samples_of(path, source_name),
-            with_responses=True,
-            previous=previous_version(self.access, sent["name"]),
-        )
-        return version_import(
-            self.access,
-            path=path,
-            source_name=source_name,
-            dataset_name=sent["name"],
-            mapping=mapping,
-            note=sent.get("note", ""),
-        )
+        return receive(self, request)
 
     def get_parsers(self) -> list[Any]:
         return (
@@ -212,16 +130,6 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, WorkspaceViewSet):
         rows = selectors.ready_versions(self.access.workspace).filter(dataset=dataset).order_by("-id")
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(VersionSerializer(page, many=True).data)
-
-
-def refusal(refused: ImportProblems) -> Response:
-    body = problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "The file cannot be imported; nothing of it was kept.",
-        problems=[one.to_json() for one in refused.problems],
-        problem_count=refused.total,
-    )
-    return Response(body, status=HTTPStatus.UNPROCESSABLE_ENTITY, content_type=MEDIA_TYPE)
 
 
 class ItemPagination(KeysetPagination):
@@ -244,12 +152,18 @@ class VersionViewSet(RetrieveModelMixin, WorkspaceViewSet):
         parameters=[
             OpenApiParameter("q", OpenApiTypes.STR, description="Part of the prompt or id"),
             OpenApiParameter("section", OpenApiTypes.STR, description="Exactly this section"),
+            OpenApiParameter("kind", OpenApiTypes.STR, enum=list(KINDS)),
+            OpenApiParameter("tag", OpenApiTypes.STR, description="With this tag"),
+            OpenApiParameter("meta", OpenApiTypes.STR, description="A path in the metadata, as in a.b"),
+            OpenApiParameter("value", OpenApiTypes.STR, description="What the metadata hold there"),
+            OpenApiParameter("check", OpenApiTypes.STR, enum=list(CHECKS)),
         ],
     )
     @action(detail=True, methods=["get"], pagination_class=ItemPagination)
     def items(self, request: Request, pk: str) -> Response:
-        wanted = request.query_params
-        q = wanted.get("q", "").strip()[:200]
-        rows = selectors.items_of(self.get_object(), q=q, section=wanted.get("section"))
+        wanted = dict(request.query_params.items())
+        if wanted.get("section") == "":
+            wanted["section"] = NO_SECTION
+        rows = selectors.items_of(self.get_object(), ItemFilter.of(wanted))
         page = self.paginate_queryset(rows.prefetch_related("item_assets__asset"))
         return self.get_paginated_response(ItemSerializer(page, many=True).data)

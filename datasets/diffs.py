@@ -64,6 +64,17 @@ def item_changes(before: Any, after: Any) -> list[FieldChange]:
     return found
 
 
+def field_changes(item: Item, *, added: bool) -> list[FieldChange]:
+    """All filled fields of an item that is only on one side."""
+    found = []
+    for name, label in FIELDS.items():
+        text = field_text(value_of(item, name))
+        if text:
+            piece: list[Segment] = [("ins" if added else "del", text)]
+            found.append(FieldChange(label, [] if added else piece, piece if added else []))
+    return found
+
+
 def value_of(item: Any, name: str) -> Any:
     return item.get(name) if isinstance(item, Mapping) else getattr(item, name)
 

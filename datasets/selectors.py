@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Left
 
-from datasets.models import Dataset, DatasetVersion, Item, Upload
+from datasets.filters import ItemFilter
+from datasets.models import Dataset, DatasetVersion, Draft, Item, Upload
 from workspaces.models import User, Workspace
 
 Row = TypeVar("Row")
@@ -17,6 +18,8 @@ C = TypeVar("C", int, str)
 PAGE_ROWS = 50
 EXPORT_ROWS = 500
 COUNTED = 1000
+TAGS_READ = 2000
+METADATA_READ = 100
 
 
 def uploads_of(workspace: Workspace, user: User) -> QuerySet[Upload]:
@@ -68,12 +71,25 @@ class Page(Generic[Row, Cursor]):
     older: Cursor | None
 
 
-def items_of(version: DatasetVersion, *, q: str = "", section: str | None = None) -> QuerySet[Item]:
-    """Items whose prompt or id holds `q`, of one section if given."""
-    items = Item.objects.filter(version=version).order_by("position")
-    if section is not None:
-        items = items.filter(section=section)
-    return items.filter(Q(prompt__icontains=q) | Q(external_id__icontains=q)) if q else items
+def items_of(version: DatasetVersion, wanted: ItemFilter) -> QuerySet[Item]:
+    return wanted.apply(Item.objects.filter(version=version)).order_by("position")
+
+
+def tags_in(version: DatasetVersion) -> list[str]:
+    """The tags of a version's items, by name; one query over what is tagged."""
+    rows = Item.objects.filter(version=version).exclude(tags="").order_by().values_list("tags", flat=True)
+    return sorted({tag for tags in rows.distinct()[:TAGS_READ] for tag in tags.split("|") if tag})
+
+
+def metadata_names(version: DatasetVersion) -> list[str]:
+    """The names in the metadata of the first items; one query."""
+    rows = Item.objects.filter(version=version).order_by("position").values_list("metadata", flat=True)
+    return sorted({str(name) for metadata in rows[:METADATA_READ] for name in metadata})
+
+
+def draft_of(dataset: Dataset) -> Draft | None:
+    """With its base and the hidden version that holds its items."""
+    return Draft.objects.filter(dataset=dataset).select_related("base", "version", "created_by").first()
 
 
 def keyset_page(
@@ -98,7 +114,7 @@ def keyset_page(
 def listed(items: QuerySet[Item]) -> QuerySet[Item]:
     """Without what a row of a list does not show; `start` is the beginning of the prompt."""
     shown = items.annotate(start=Left("prompt", 300))
-    return shown.only("position", "version_id", "external_id", "section", "references")
+    return shown.only("position", "version_id", "external_id", "section", "references", "tags", "key")
 
 
 def all_items(version: DatasetVersion) -> Iterator[Item]:

@@ -14,6 +14,7 @@ from workspaces.access import Access
 from workspaces.services import Refused
 
 __all__ = [
+    "CARD_FIELDS",
     "ImportProblems",
     "ImportResult",
     "InUse",

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.text import slugify
@@ -11,13 +12,13 @@ from django.views.decorators.http import require_safe
 
 from datasets import selectors
 from datasets.exporters import EXPORTERS, Exporter
+from datasets.filters import CHECKS, KINDS, ItemFilter
 from datasets.images import MEDIA_TYPES
-from datasets.models import Asset, Dataset, DatasetVersion
+from datasets.models import Asset, Dataset, DatasetVersion, Item
+from datasets.subsets import subset_items
 from evalportal.lib.streaming import download as streamed
 from workspaces import access
 from workspaces.access import WorkspaceRequest
-
-NO_SECTION = "-"
 
 
 @require_safe
@@ -60,42 +61,64 @@ def detail(request: WorkspaceRequest, pk: int) -> HttpResponse:
     dataset = dataset_of(request, pk)
     versions = list(selectors.versions_of(dataset))
     version = chosen_version(dataset, versions, request.GET.get("version"))
-    wanted = wanted_items(request)
-    items = selectors.items_of(version, q=wanted["q"], section=wanted["section"])
+    wanted = ItemFilter.of(request.GET)
+    items = selectors.items_of(version, wanted)
+    chosen = position_in(request, "subset")
+    subset = dataset.subsets.filter(pk=chosen).first() if chosen else None
+    if subset:
+        items = items.filter(pk__in=subset_items(subset, version).values("pk"))
     opened = drawer(request, version, items)
     if request.htmx and request.htmx.target == "drawer":
-        return render(request, "datasets/_drawer.html", {"version": version, **opened})
-    page = selectors.keyset_page(
-        selectors.listed(items), "position",
-        after=position_in(request, "after"), before=position_in(request, "before"),
-    )  # fmt: skip
+        context = {"version": version, "can_edit": request.access.can_edit, **opened}
+        return render(request, "datasets/_drawer.html", context)
     context = {
-        "dataset": dataset, "versions": versions, "version": version, "items": page, "wanted": wanted,
-        "count": items_count(version, items, wanted), "latest": versions[0],
-        "can_edit": request.access.can_edit, **opened,
+        "dataset": dataset, "versions": versions, "version": version, "latest": versions[0],
+        "draft": selectors.draft_of(dataset), "can_edit": request.access.can_edit,
+        "subset": subset, "subsets": dataset.subsets.all(),
+        **item_list(request, version, items, wanted, version.sections), **opened,
     }  # fmt: skip
     return render(request, "datasets/detail.html", context)
 
 
-def wanted_items(request: HttpRequest) -> dict[str, Any]:
-    section = request.GET.get("section", "")
+def item_list(
+    request: HttpRequest,
+    version: DatasetVersion,
+    items: QuerySet[Item],
+    wanted: ItemFilter,
+    sections: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """A page of items and the choices of its filter bar."""
+    page = selectors.keyset_page(
+        selectors.listed(items), "position",
+        after=position_in(request, "after"), before=position_in(request, "before"),
+    )  # fmt: skip
+    total = sum(section["items"] for section in sections) if sections else version.item_count
     return {
-        "q": request.GET.get("q", "").strip()[:200],
-        "section": None if not section else "" if section == NO_SECTION else section,
+        "items": page,
+        "wanted": wanted,
+        "sections": sections,
+        "kinds": [(key, title) for key, (title, _) in KINDS.items()],
+        "checks": CHECKS.items(),
+        "tags": selectors.tags_in(version),
+        "names": selectors.metadata_names(version),
+        "count": items_count(total, items, wanted, sections, plain="subset" not in request.GET),
+        "narrow": bool(set(wanted.to_json()) & {"kind", "tag", "meta", "value", "check"}),
     }
 
 
-def items_count(version: DatasetVersion, items: Any, wanted: dict[str, Any]) -> str:
+def items_count(
+    total: int, items: QuerySet[Item], wanted: ItemFilter, sections: list[dict[str, Any]], *, plain: bool
+) -> str:
     """How many items fit the filter, in words; counted only where no figure is kept."""
-    kept = {entry["name"]: entry["items"] for entry in version.sections}
-    if wanted["q"]:
+    if plain and not wanted.to_json():
+        return f"{total:,} {'item' if total == 1 else 'items'}"
+    if plain and wanted.only_section:
+        kept = {entry["name"]: entry["items"] for entry in sections}
+        found = f"{kept.get(wanted.section_name, 0):,}"
+    else:
         count, exact = selectors.counted(items)
         found = f"{count:,}" if exact else f"more than {count:,}"
-    elif wanted["section"] is not None:
-        found = f"{kept.get(wanted['section'], 0):,}"
-    else:
-        return f"{version.item_count:,} {'item' if version.item_count == 1 else 'items'}"
-    return f"{found} of {version.item_count:,}"
+    return f"{found} of {total:,}"
 
 
 def drawer(request: HttpRequest, version: DatasetVersion, items: Any) -> dict[str, Any]:

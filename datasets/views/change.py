@@ -18,16 +18,17 @@ from workspaces.models import Role
 @access.requires(Role.EDITOR)
 def rename(request: WorkspaceRequest, pk: int) -> HttpResponse:
     dataset = dataset_of(request, pk)
-    name, description, problem = dataset.name, dataset.description, ""
+    given = {name: getattr(dataset, name) for name in ("name", *sorted(services.CARD_FIELDS))}
+    problem = ""
     if request.method == "POST":
-        name, description = request.POST.get("name", ""), request.POST.get("description", "")
+        given = {name: request.POST.get(name, kept) for name, kept in given.items()}
         try:
-            services.dataset_rename(request.access, dataset, name=name, description=description)
+            services.dataset_rename(request.access, dataset, **given)
         except ValidationError as error:
             problem = " ".join(error.messages)
         else:
             return redirect("datasets:detail", request.access.workspace.slug, dataset.pk)
-    context = {"dataset": dataset, "name": name, "description": description, "problem": problem}
+    context = {"dataset": dataset, "given": given, "problem": problem}
     template = "datasets/_rename.html" if request.htmx else "datasets/rename.html"
     return render(request, template, context, status=422 if problem and not request.htmx else 200)
 

@@ -122,9 +122,9 @@ def test_detail_costs_the_same_for_few_and_for_many_items(
         version = dataset(size)
         url = f"/w/alpha/datasets/{version.dataset_id}/"
         client.get(url)
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(13):
             client.get(url)
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(18):
             client.get(url, {"q": "What", "section": "odd", "item": 1})
 
 
