@@ -89,8 +89,8 @@ def compared(request: WorkspaceRequest, dataset: Dataset) -> dict[str, Any]:
     if not earlier:
         return context | {"before": None, "after": after, "draft": None}
     before = earlier[0]
-    counts: Any = cache.get_or_set(
+    figures: Any = cache.get_or_set(
         f"diff:{before.pk}:{after.pk}:{after.content_hash}",
         lambda: difference_counts(before, after, after.item_count), KEPT_S,
     )  # fmt: skip
-    return context | {"before": before, "after": after, "draft": None, "counts": counts}
+    return context | {"before": before, "after": after, "draft": None, "counts": figures}
