@@ -6,6 +6,7 @@ An item is a mapping of `input`, `choices`, `references`, `section`, `id`, `meta
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -30,6 +31,15 @@ Answer with one JSON object and write nothing after it. Its first field is "feed
 to three sentences. Its second field is "{field}": {what}
 
 {shape}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is put before a judge: an item as this module's first lines say, and one response or two."""
+
+    item: Mapping[str, Any]
+    response: str
+    other: str | None = None
 
 
 def template_names(kind: str) -> frozenset[str]:

@@ -1,14 +1,14 @@
 """Asking judge models outside of a run: for a preview and for the control set."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
 
 from evalportal.lib.secret_fields import UndecryptableSecret
-from judges.asking import call_parameters, judge_messages, nonce_for
+from judges.asking import Material, call_parameters, judge_messages, nonce_for
 from judges.kinds.base import Frozen, JudgeVerdict, NoVerdict
 from judges.templating import TemplateProblem
 from judges.verdicts import combine_passes, panel, read_verdict
@@ -17,18 +17,8 @@ from registry.client import Client
 from registry.models import RegisteredModel
 
 Said = JudgeVerdict | NoVerdict
-TRIES = 2
 AT_ONCE = 8
 PAUSE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What is put before a judge: an item as `judges.asking` wants it, and one response or two."""
-
-    item: Mapping[str, Any]
-    response: str
-    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +58,17 @@ def messages_for(frozen: Frozen, material: Material, *, swapped: bool = False) -
 
 
 def judge_all(
-    frozen: Frozen, models: Sequence[RegisteredModel], materials: Sequence[Material], *, tries: int = 1
+    frozen: Frozen,
+    models: Sequence[RegisteredModel],
+    materials: Sequence[Material],
+    *,
+    tries: int = 1,
+    timeout_s: float = 600,
 ) -> list[Judged]:
     """Every material judged by every model in every pass. Blocks and calls out: not inside a transaction.
 
-    Raises Unavailable, before anything is asked."""
-    endpoints = [_endpoint(model) for model in models]
+    A call takes at most `timeout_s`, or less if its provider says so. Raises Unavailable before it asks."""
+    endpoints = [_endpoint(model, timeout_s) for model in models]
 
     async def ask() -> list[Judged]:
         places = asyncio.Semaphore(AT_ONCE)
@@ -85,13 +80,14 @@ def judge_all(
     return asyncio.run(ask())
 
 
-def _endpoint(model: RegisteredModel) -> Endpoint:
+def _endpoint(model: RegisteredModel, timeout_s: float) -> Endpoint:
     if model.provider is None:
         raise Unavailable(f"{model.title} is registered by name only: there is nothing to ask.")
     try:
-        return Endpoint.of(model.provider)
+        endpoint = Endpoint.of(model.provider)
     except UndecryptableSecret as error:
         raise Unavailable(str(error)) from error
+    return replace(endpoint, timeout_s=min(endpoint.timeout_s, timeout_s))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ A run keeps the version that judged it as plain data, `frozen(version)`, in `con
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -27,6 +28,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
 from evalportal.lib.plugins import UnknownPlugin
 from judges.kinds import KINDS
@@ -36,6 +38,7 @@ from workspaces.models import Workspace
 AGGREGATES = {"majority": "What most of them say", "mean": "Mean of their values"}
 MOST_REPEATS = 9
 MOST_MODELS = 9
+GIVEN_UP_AFTER = timedelta(minutes=30)
 CONTRACT = 1  # what `judges.asking` adds to the templates: raise it when verdicts change by it
 
 
@@ -191,7 +194,8 @@ class ControlCheck(models.Model):
     false_passes = models.PositiveIntegerField(default=0)
     unscored = models.PositiveIntegerField(default=0, help_text="Cases without a verdict, not in n")
     cases = models.JSONField(
-        default=list, help_text='[{"key", "title", "passed", "verdict", "feedback", "reason"}]'
+        default=list,
+        help_text='[{"key", "title", "question", "response", "passed", "answer", "feedback", "reason"}]',
     )
     problem = models.CharField(max_length=500, blank=True, help_text="Why the check could not be made")
     created_by = models.ForeignKey(
@@ -208,6 +212,15 @@ class ControlCheck(models.Model):
 
     def __str__(self) -> str:
         return f"control check {self.pk}"
+
+    @classmethod
+    def going_on(cls) -> "models.QuerySet[ControlCheck]":
+        """Those that may still come to an end: a lost worker's does not."""
+        return cls.objects.filter(finished_at=None, created_at__gt=timezone.now() - GIVEN_UP_AFTER)
+
+    @property
+    def is_going_on(self) -> bool:
+        return self.finished_at is None and self.created_at > timezone.now() - GIVEN_UP_AFTER
 
 
 DECIDING = (

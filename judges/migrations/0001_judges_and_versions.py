@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
                 ('n', models.PositiveIntegerField(default=0, help_text='Cases with a verdict')),
                 ('false_passes', models.PositiveIntegerField(default=0)),
                 ('unscored', models.PositiveIntegerField(default=0, help_text='Cases without a verdict, not in n')),
-                ('cases', models.JSONField(default=list, help_text='[{"key", "title", "passed", "verdict", "feedback", "reason"}]')),
+                ('cases', models.JSONField(default=list, help_text='[{"key", "title", "question", "response", "passed", "answer", "feedback", "reason"}]')),
                 ('problem', models.CharField(blank=True, help_text='Why the check could not be made', max_length=500)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('finished_at', models.DateTimeField(editable=False, null=True)),
