@@ -1,6 +1,7 @@
 """Shared fixtures: three people and staff in two workspaces, a scripted endpoint, real servers."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,11 @@ SHARED = Path(os.environ.get("EVALPORTAL_SHARED") or Path(__file__).resolve().pa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Quick password hashes, and uploads in a folder that goes away."""
+    """Quick password hashes, and uploads in a folder that goes away.
+
+    A shell that starts the suite in the background makes it deaf to Ctrl-C, and so all that it starts.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     folder = tempfile.TemporaryDirectory(prefix="evalportal-media-")
