@@ -148,12 +148,19 @@ def _floats(text: str | None) -> Floats:
 
 def answers_of(run: Run, scorer: str) -> tuple[Integers, Words]:
     """Ascending item ids and a digest of the answer read out in the first epoch, '' where there is none."""
-    return kept.of(("answers", *same(run), scorer), lambda: _answers(run.pk, scorer))
+    first = run.scorer_names[:1] == [scorer]
+    return kept.of(("answers", *same(run), scorer), lambda: _answers(run.pk, "" if first else scorer))
 
 
 def _answers(run_id: int, scorer: str) -> tuple[Integers, Words]:
-    trials = Trial.objects.filter(run=run_id, epoch=1, scores__scorer=scorer).order_by()
-    packed = trials.aggregate(items=Packed("item_id"), answers=Packed(MD5("scores__answer")))
+    """Without a scorer, what trials carry of the first one."""
+    trials = Trial.objects.filter(run=run_id, epoch=1).order_by()
+    if scorer:
+        trials = trials.filter(scores__scorer=scorer)
+    else:
+        trials = trials.filter(state=TrialState.DONE)
+    answer = "scores__answer" if scorer else "answer"
+    packed = trials.aggregate(items=Packed("item_id"), answers=Packed(MD5(answer)))
     items = _integers(packed["items"])
     words = np.array(packed["answers"].split(",") if packed["answers"] else [], dtype="S32")
     order = np.argsort(items)

@@ -113,7 +113,7 @@ def whisker(
     mark: str = "a",
     ref: float | None = None,
 ) -> SafeString:
-    """A point with its interval on an axis from `minimum` to `maximum`; all in one unit; `ref` is a dashed line."""
+    """A point with its interval on an axis from `minimum` to `maximum`, all in one unit; dashes at `ref`."""
     at, start, end = (_share(value, minimum, maximum) for value in (point, low, high))
     base = (
         format_html('<rect class="fill" width="{}" height="100%" rx="2"/>', at)

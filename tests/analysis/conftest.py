@@ -49,7 +49,7 @@ def scored_run(alpha: Workspace) -> Made:
         wanted = [(items[at // epochs], at % epochs + 1, outcome) for at, outcome in enumerate(outcomes)]
         told = answers or [str(outcome) for outcome in outcomes]
         trials = Trial.objects.bulk_create(
-            _trial(run, item, epoch, seq, outcome, judged)
+            _trial(run, item, epoch, seq, outcome, judged, told[seq - 1])
             for seq, (item, epoch, outcome) in enumerate(wanted, 1)
         )
         scores = [
@@ -68,10 +68,12 @@ def _passed(outcome: Any, judged: bool) -> bool | None:
     return bool(outcome >= 0.5) if judged and not isinstance(outcome, str) else None
 
 
-def _trial(run: Run, item: Item, epoch: int, seq: int, outcome: Any, judged: bool) -> Trial:
+def _trial(run: Run, item: Item, epoch: int, seq: int, outcome: Any, judged: bool, answer: str) -> Trial:
     state = outcome if outcome in (ERRORED, WAITING) else "done"
-    passed = _passed(outcome, judged)
-    return Trial(run=run, item=item, epoch=epoch, seq=seq, section=item.section, state=state, passed=passed)
+    return Trial(
+        run=run, item=item, epoch=epoch, seq=seq, section=item.section, state=state,
+        passed=_passed(outcome, judged), answer=answer, response=f"It is {answer}", latency_ms=100 + seq,
+    )  # fmt: skip
 
 
 def _score(run: Run, trial: Trial, scorer: str, outcome: Any, answer: str, judged: bool) -> Score:
