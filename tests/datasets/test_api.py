@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from datasets.models import DatasetVersion
+from datasets.uploading import upload_run
 from tests.datasets.conftest import Import
 from tests.datasets.files import QUESTIONS, jsonl
 from workspaces import services
@@ -37,58 +38,83 @@ def outside(outsider: User) -> dict[str, str]:
     return bearer(outsider, "beta", Role.EDITOR)
 
 
-def create(headers: dict[str, str], content: bytes = jsonl(QUESTIONS), **fields: Any) -> Any:
+def send(headers: dict[str, str], content: bytes = jsonl(QUESTIONS), **fields: Any) -> Any:
     form = {"file": SimpleUploadedFile("q.jsonl", content), "name": "Q"} | fields
     return Client().post(URL, form, headers=headers)
 
 
-def test_create_answers_201_then_200_for_the_same_content(edits: dict[str, str]) -> None:
+def create(headers: dict[str, str], content: bytes = jsonl(QUESTIONS), **fields: Any) -> Any:
+    """The upload after a worker had its turn."""
+    answer = send(headers, content, **fields)
+    assert answer.status_code == 202, answer.content
+    assert answer.json()["state"] == "queued"
+    upload_run(answer.json()["id"])
+    return Client(headers=headers).get(answer.headers["Location"]).json()
+
+
+def test_create_answers_202_and_a_worker_imports(edits: dict[str, str]) -> None:
     first = create(edits, note="n")
-    assert first.status_code == 201, first.content
-    body = first.json()
-    assert (body["number"], body["item_count"], body["response_models"], body["note"]) == (
-        1,
-        3,
-        ["m1", "m2"],
-        "n",
+    assert (first["state"], first["problem_count"]) == ("done", 0)
+    version = DatasetVersion.objects.get(pk=first["version"])
+    assert (version.number, version.item_count, version.note) == (1, 3, "n")
+    assert version.response_models == ["m1", "m2"]
+    assert first["dataset"] == version.dataset_id
+    assert create(edits)["version"] == version.pk
+
+
+def test_create_with_a_mapping_of_its_own_and_with_a_saved_one(edits: dict[str, str]) -> None:
+    mapping = {"fields": [{"path": "question", "use": "prompt"}]}
+    first = create(edits, mapping=json.dumps(mapping))
+    assert DatasetVersion.objects.get(pk=first["version"]).mapping == mapping
+    client = Client(headers=edits)
+    saved = client.post(
+        "/api/v1/mappings", {"name": "plain", "mapping": mapping}, content_type="application/json"
     )
-    assert first.headers["Location"].endswith(f"/api/v1/versions/{body['id']}")
-    again = create(edits)
-    assert (again.status_code, again.json()["id"]) == (200, body["id"])
+    assert saved.status_code == 201, saved.content
+    assert [one["name"] for one in client.get("/api/v1/mappings").json()["results"]] == ["plain"]
+    assert create(edits, saved_mapping="plain")["version"] == first["version"]
+    assert client.delete(f"/api/v1/mappings/{saved.json()['id']}").status_code == 204
+    assert send(edits, saved_mapping="plain").status_code == 400
 
 
-def test_create_with_a_mapping(edits: dict[str, str]) -> None:
-    mapping = json.dumps({"fields": [{"path": "question", "use": "prompt"}]})
-    body = create(edits, mapping=mapping).json()
-    assert (body["upload_type"], body["mapping"]["fields"]) == (
-        "query",
-        [{"path": "question", "use": "prompt"}],
-    )
-
-
-def test_problems_are_a_422_with_line_field_and_reason(edits: dict[str, str]) -> None:
-    answer = create(edits, jsonl(QUESTIONS) + b'{"question": ""}\n')
-    assert answer.status_code == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["problems"] == [{"line": 4, "field": "question", "reason": "the prompt is empty"}]
+def test_problems_are_on_the_upload_and_the_rows_can_be_left_out(edits: dict[str, str]) -> None:
+    refused = create(edits, jsonl(QUESTIONS) + b'{"question": ""}\n')
+    assert refused["state"] == "refused"
+    assert refused["problems"] == [{"line": 4, "field": "question", "reason": "the prompt is empty"}]
     assert not DatasetVersion.objects.exists()
+    client, where = Client(headers=edits), f"/api/v1/uploads/{refused['id']}"
+    table = b"".join(client.get(f"{where}/problems.csv").streaming_content).decode()  # type: ignore[attr-defined]
+    assert table.splitlines() == ["line,column,reason", "4,question,the prompt is empty"]
+    again = client.post(f"{where}/import", {"leave_out": True}, content_type="application/json")
+    assert again.status_code == 202
+    upload_run(refused["id"])
+    version = DatasetVersion.objects.get(pk=client.get(where).json()["version"])
+    assert (version.item_count, version.left_out) == (3, 1)
+    assert client.post(f"{where}/import", {}, content_type="application/json").status_code == 409
+
+
+def test_a_canceled_upload_is_gone(edits: dict[str, str], reads: dict[str, str]) -> None:
+    where = send(edits).headers["Location"]
+    assert Client(headers=reads).get(where).status_code == 403
+    assert Client(headers=edits).delete(where).status_code == 204
+    assert Client(headers=edits).get(where).status_code == 404
 
 
 @pytest.mark.parametrize(
     "fields", [{"file": ""}, {"name": ""}, {"mapping": "{"}, {"mapping": '[{"path": 1}]'}]
 )
 def test_a_bad_form_is_a_400(edits: dict[str, str], fields: dict[str, str]) -> None:
-    answer = create(edits, **fields)
+    answer = send(edits, **fields)
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == next(iter(fields))
 
 
 def test_an_idempotency_key_is_kept(edits: dict[str, str]) -> None:
     headers = edits | {"Idempotency-Key": "k1"}
-    first, again = create(headers), create(headers)
-    assert (first.status_code, again.status_code) == (201, 201)
+    first, again = send(headers), send(headers)
+    assert (first.status_code, again.status_code) == (202, 202)
     assert first.json() == again.json()
-    assert create(headers, jsonl(QUESTIONS[:1])).status_code == 422
+    assert send(headers, jsonl(QUESTIONS[:1])).status_code == 422
 
 
 def test_lists_versions_and_items(imported: Import, reads: dict[str, str]) -> None:
@@ -122,7 +148,7 @@ def test_item_pages_cost_the_same(
 
 def test_roles_and_workspaces(imported: Import, reads: dict[str, str], outside: dict[str, str]) -> None:
     version = imported(QUESTIONS).version
-    assert create(reads).status_code == 403
+    assert send(reads).status_code == 403
     assert Client(headers=outside).get(URL).json()["results"] == []
     for path in (
         f"{URL}/{version.dataset_id}",

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from datasets.uploading import upload_run
 from registry.models import Provider, RegisteredModel
 from runs.engine.host import run_to_end
 from tests.conftest import SHARED
@@ -39,8 +40,9 @@ def api(editor: User, alpha: Workspace) -> Client:
 def version_id(api: Client) -> int:
     file = SimpleUploadedFile("solutions.jsonl", SOLUTIONS.read_bytes())
     answer = api.post("/api/v1/datasets", {"file": file, "name": "GSM8K", "mapping": json.dumps(MAPPING)})
-    assert answer.status_code in (200, 201), answer.content
-    return int(answer.json()["id"])
+    assert answer.status_code == 202, answer.content
+    upload_run(answer.json()["id"])
+    return int(api.get(answer.headers["Location"]).json()["version"])
 
 
 @pytest.fixture
