@@ -7,7 +7,6 @@ from typing import Any
 
 from evalportal.lib.plugins import UnknownPlugin
 from evalportal.lib.secret_fields import UndecryptableSecret
-from judges.asking import response_format
 from judges.scorers import BadOptions, Scorer, build_scorer
 from registry.client import Endpoint
 from registry.models import Capability
@@ -136,7 +135,7 @@ def _plan(run_id: int) -> Plan:
         workspace_id=run.workspace_id,
         total=run.judged.total * run.passes if run.judged else run.total,
         template=config["template"],
-        params=_flat(config["params"]) | _response_format(config),
+        params=_flat(config["params"]),
         scorers=[(each["name"], build_scorer(each["key"], each["options"])) for each in config["scorers"]],
         concurrency=config["concurrency"],
         max_failures=config["max_failures"],
@@ -159,12 +158,6 @@ def _plan(run_id: int) -> Plan:
         answer_tokens=output_limit(config["params"]) or max(ASSUMED_ANSWER, 4 * _mean_answer(run)),
         judge=judge_of(run),
     )
-
-
-def _response_format(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A judge model that can is held to the form of a verdict."""
-    able = Capability.JSON_SCHEMA in config["model"]["capabilities"]
-    return {"response_format": response_format(config["judge"])} if "judge" in config and able else {}
 
 
 def _cache_scope(run: Run) -> Sequence[Any]:

@@ -12,17 +12,21 @@ from runs.services.by_hand import (
 from runs.services.ceilings import BadCeilings, run_set_ceilings
 from runs.services.control import CannotDo, run_cancel, run_pause, run_resume, run_retry
 from runs.services.deletion import evaluation_delete, run_delete
+from runs.services.judging import BadJudge, Terms, add_judge
 from runs.services.launch import launch, launch_plan
 from runs.services.wish import Launch, LaunchPlan, LaunchProblems
 
 __all__ = [
     "AnsweredMeanwhile",
     "BadCeilings",
+    "BadJudge",
     "CannotDo",
     "Imported",
     "Launch",
     "LaunchPlan",
     "LaunchProblems",
+    "Terms",
+    "add_judge",
     "answer_save",
     "answers_import",
     "by_hand_reopen",

@@ -9,6 +9,8 @@ from django.db.models.functions import Length
 from datasets.models import DatasetVersion, Item
 from evalportal.lib.ui import money, number, plural
 from judges.metrics import proportion
+from judges.models import JudgeModel, JudgeVersion, frozen
+from runs.engine.judging import passes_of
 from runs.models import Run
 from runs.selectors_budget import Month, Spent
 from runs.services.wish import Forecast, Launch, Target
@@ -36,9 +38,7 @@ def forecasts(
     version: DatasetVersion, targets: Sequence[Target], wish: Launch, trials: int
 ) -> list[Forecast]:
     """For each run. Input tokens are characters / 4; output tokens the mean of past runs, else assumed."""
-    items = Item.objects.filter(version=version)
-    length = items.filter(position__lte=500).aggregate(mean=Avg(Length("prompt")))["mean"] or 0
-    input_tokens = Decimal((length + len(wish.template)) / CHARS_PER_TOKEN) * trials
+    input_tokens = Decimal((mean_prompt(version) + len(wish.template)) / CHARS_PER_TOKEN) * trials
     found = []
     for target in targets:
         past = _past_output(version.dataset.workspace_id, target)
@@ -48,6 +48,30 @@ def forecasts(
             Forecast(target, int(input_tokens + output), _dollars(target, input_tokens, output), past is None)
         )
     return found
+
+
+def judge_forecasts(
+    version: DatasetVersion, judge: JudgeVersion, wish: Launch, responses: int
+) -> list[Forecast]:
+    """For each judge model, over all runs of the launch. A response is taken to be as long as it may be, or
+    as is assumed."""
+    length = mean_prompt(version) + len(judge.system_template) + len(judge.user_template)
+    response = Decimal(wish.params.get("max_tokens") or ASSUMED_OUTPUT_TOKENS)
+    calls = passes_of(frozen(judge)) * responses
+    found = []
+    for row in JudgeModel.objects.filter(version=judge).select_related("model__provider"):
+        target = Target(row.model, row.name)
+        past = _past_output(version.dataset.workspace_id, target)
+        inputs = (Decimal(length / CHARS_PER_TOKEN) + response) * calls
+        output = (past or Decimal(ASSUMED_OUTPUT_TOKENS)) * calls
+        found.append(Forecast(target, int(inputs + output), _dollars(target, inputs, output), past is None))
+    return found
+
+
+def mean_prompt(version: DatasetVersion) -> float:
+    """Characters, over the first items."""
+    items = Item.objects.filter(version=version, position__lte=500)
+    return items.aggregate(mean=Avg(Length("prompt")))["mean"] or 0
 
 
 def _past_output(workspace_id: int, target: Target) -> Decimal | None:

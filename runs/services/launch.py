@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,16 +13,17 @@ from django.utils import timezone
 from datasets.models import DatasetVersion
 from datasets.selectors import ready_versions
 from evalportal.lib.plugins import UnknownPlugin
-from judges.scorers import SCORERS, BadOptions, build_scorer
+from judges.scorers import BadOptions, build_scorer
 from judges.templating import check_template
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from registry.services import model_by_name_only
 from runs.models import BY_HAND, Evaluation, LogLine, Run
 from runs.selectors_budget import month_of
-from runs.services import by_hand, forecast
+from runs.services import by_hand, forecast, judging
 from runs.services.ceilings import ceiling_problems
-from runs.services.wish import Launch, LaunchPlan, LaunchProblems, Target
+from runs.services.freezing import frozen_config, scorer_name
+from runs.services.wish import Forecast, Launch, LaunchPlan, LaunchProblems, Target
 from runs.tasks import pump
 from workspaces import audit
 from workspaces.access import Access
@@ -39,20 +41,21 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     _check_numbers(wish, targets, problems)
     _check_scoring(wish, problems)
     _check_ceilings(wish, targets, problems)
+    problems |= judging.launch_problems(access, wish, version, targets)
     per_run = _trials(wish, items_in(version, wish.sections) if version else 0)
     if version and version.item_count and not per_run:
         problems["sections"].append("No item of this version is in one of these sections.")
     if per_run * len(targets) > MAX_TRIALS:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
-    calls = per_run * len(targets) if wish.responses == "fresh" else 0
-    found = forecast.forecasts(version, targets, wish, per_run) if version and calls else []
+    calls, judge_calls, found = _foretold(wish, version, targets, per_run)
     cost, basis = forecast.total_cost(found, wish) if found else (Decimal(0), "no calls")
     month = month_of(access.workspace)
     return LaunchPlan(
         version=version,
         targets=targets,
         trials_per_run=per_run,
-        calls=calls,
+        calls=calls + judge_calls,
+        judge_calls=judge_calls,
         cost=cost,
         cost_basis=basis,
         tokens=sum(each.tokens for each in found),
@@ -64,6 +67,22 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         warnings=forecast.ceiling_warnings(found, wish, month) if found else (),
         bars=forecast.ceiling_bars(found, wish),
     )
+
+
+def _foretold(
+    wish: Launch, version: DatasetVersion | None, targets: Sequence[Target], per_run: int
+) -> tuple[int, int, list[Forecast]]:
+    """Calls of models, calls of judges, and what they take."""
+    calls, judge_calls, found = 0, 0, list[Forecast]()
+    if version and wish.responses == "fresh":
+        calls = per_run * len(targets)
+        found = forecast.forecasts(version, targets, wish, per_run) if calls else []
+    for judge in wish.judges if version and per_run else ():
+        assert version is not None
+        responses = per_run * judging.judged_runs(wish, judge, len(targets))
+        judge_calls += judging.judge_calls(judge, responses)
+        found += forecast.judge_forecasts(version, judge, wish, responses)
+    return calls, judge_calls, found
 
 
 def items_in(version: DatasetVersion, sections: Sequence[str]) -> int:
@@ -98,6 +117,10 @@ def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> E
             )[:200],
         )
         runs = [_create_run(access, evaluation, plan, wish, model) for model in models]
+        opponent = _opponent(access, evaluation, plan, wish, runs) if wish.judges else None
+        judging.begin_all(access, wish, runs, opponent)
+        if wish.judges and wish.opponent_recorded and opponent:
+            runs.append(opponent)
         audit.record(
             access,
             "evaluation.launch",
@@ -111,6 +134,21 @@ def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> E
         for run in runs if wish.responses != BY_HAND else ():
             pump.delay_on_commit(run.pk)
     return evaluation
+
+
+def _opponent(
+    access: Access, evaluation: Evaluation, plan: LaunchPlan, wish: Launch, runs: Sequence[Run]
+) -> Run | None:
+    """The run with which judges compare; recorded responses become a run of their own."""
+    if wish.opponent_run_id:
+        return Run.objects.filter(workspace=access.workspace, pk=wish.opponent_run_id).first()
+    if wish.opponent_recorded:
+        recorded = replace(
+            wish, responses="recorded", alias="", cost_ceiling=None, token_ceiling=None, judges=()
+        )
+        model = model_by_name_only(access, wish.opponent_recorded)
+        return _create_run(access, evaluation, plan, recorded, model)
+    return runs[0]
 
 
 def _version(access: Access, wish: Launch, problems: dict[str, list[str]]) -> DatasetVersion | None:
@@ -213,7 +251,10 @@ def _check_ceilings(wish: Launch, targets: Sequence[Target], problems: dict[str,
         if target.model and (target.model.input_price is None or target.model.output_price is None)
     ]
     problems |= ceiling_problems(
-        wish.cost_ceiling, wish.token_ceiling, calls=wish.responses == "fresh", unpriced=unpriced
+        wish.cost_ceiling,
+        wish.token_ceiling,
+        calls=wish.responses == "fresh" or bool(wish.judges),
+        unpriced=unpriced + judging.unpriced_models(wish.judges),
     )
 
 
@@ -221,8 +262,8 @@ def _check_scoring(wish: Launch, problems: dict[str, list[str]]) -> None:
     problems_in_template = check_template(wish.template)
     if problems_in_template:
         problems["template"].extend(map(str, problems_in_template))
-    if not wish.scorers:
-        problems["scorers"].append("Choose at least one scorer.")
+    if not wish.scorers and not wish.judges:
+        problems["scorers"].append("Choose at least one scorer or judge.")
     names = [scorer_name(scorer) for scorer in wish.scorers]
     if len(set(names)) < len(names):
         problems["scorers"].append("Two scorers have one name; give each its own.")
@@ -233,10 +274,6 @@ def _check_scoring(wish: Launch, problems: dict[str, list[str]]) -> None:
             problems["scorers"].append(str(error))
         except BadOptions as error:
             problems["scorers"].append(f"{scorer['key']}: {error}")
-
-
-def scorer_name(scorer: Mapping[str, Any]) -> str:
-    return str(scorer.get("name") or scorer["key"])
 
 
 def _create_run(
@@ -257,7 +294,7 @@ def _create_run(
         created_by=access.actor,
         cost_ceiling=wish.cost_ceiling,
         token_ceiling=wish.token_ceiling,
-        config=_frozen_config(plan, wish, model),
+        config=frozen_config(plan, wish, model),
         **by_hand.first_status(wish.responses),
     )
     insert_trials(run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections)
@@ -269,56 +306,6 @@ def _create_run(
         f"{plan.trials_per_run:,} trials",
     )
     return run
-
-
-def _frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dict[str, Any]:
-    assert plan.version is not None
-    provider = model.provider
-    params = {
-        **model.default_params,
-        **{key: value for key, value in wish.params.items() if value not in (None, "", [])},
-    }
-    return {
-        "template": wish.template,
-        "params": params,
-        "scorers": [
-            {
-                "key": scorer["key"],
-                "name": scorer_name(scorer),
-                "options": dict(scorer.get("options") or {}),
-                "title": SCORERS[scorer["key"]].title,
-            }
-            for scorer in wish.scorers
-        ],
-        "epochs": wish.epochs,
-        "limit": wish.limit,
-        "sections": list(wish.sections),
-        "concurrency": forecast.concurrency_of(Target(model, model.name), wish),
-        "max_failures": wish.max_failures,
-        "responses": wish.responses,
-        "cache": wish.cache and wish.responses == "fresh",
-        "model": {
-            "name": model.name,
-            "alias": model.alias,
-            "source": model.source,
-            "provider": provider.name if provider else "",
-            "protocol": provider.protocol if provider else "",
-            "base_url": _public(provider.base_url) if provider else "",
-            "capabilities": model.capabilities,
-            "input_price": str(model.input_price) if model.input_price is not None else None,
-            "output_price": str(model.output_price) if model.output_price is not None else None,
-        },
-        "dataset": {
-            "name": plan.version.dataset.name,
-            "version": plan.version.number,
-            "content_hash": plan.version.content_hash,
-        },
-    }
-
-
-def _public(base_url: str) -> str:
-    """Without the query, which may hold a key: members and exports see it."""
-    return base_url.partition("?")[0]
 
 
 def insert_trials(run: Run, *, epochs: int, limit: int | None, sections: Sequence[str] = ()) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from datasets.models import DatasetVersion
+from judges.models import JudgeVersion
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from runs.selectors_budget import Month, Spent
@@ -25,6 +26,8 @@ class Launch:
     responses, or (`by_hand`) to be filled in by people.
 
     The ceilings are each run's own, in dollars and in tokens; `cache` reuses the workspace's answers.
+    `judges` are asked about each run's responses. Those that compare need others: of an earlier run, of the
+    version's recorded responses, or else of the launch's first model.
     `sections` narrows the version to those of its sections, `limit` to the first items of what is left.
     """
 
@@ -46,6 +49,9 @@ class Launch:
     cost_ceiling: Decimal | None = None
     token_ceiling: int | None = None
     cache: bool = False
+    judges: Sequence[JudgeVersion] = ()
+    opponent_run_id: int | None = None
+    opponent_recorded: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class LaunchPlan:
     targets: Sequence[Target]
     trials_per_run: int
     calls: int
+    judge_calls: int  # of those
     tokens: int
     cost: Decimal | None
     cost_basis: str

@@ -1,0 +1,68 @@
+"""What a run keeps of its launch for ever: plain data, no secrets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from judges.scorers import SCORERS
+from registry.models import RegisteredModel
+from runs.services import forecast
+from runs.services.wish import Launch, LaunchPlan, Target
+
+
+def scorer_name(scorer: Mapping[str, Any]) -> str:
+    return str(scorer.get("name") or scorer["key"])
+
+
+def frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dict[str, Any]:
+    assert plan.version is not None
+    params = {
+        **model.default_params,
+        **{key: value for key, value in wish.params.items() if value not in (None, "", [])},
+    }
+    return {
+        "template": wish.template,
+        "params": params,
+        "scorers": [
+            {
+                "key": scorer["key"],
+                "name": scorer_name(scorer),
+                "options": dict(scorer.get("options") or {}),
+                "title": SCORERS[scorer["key"]].title,
+            }
+            for scorer in wish.scorers
+        ],
+        "epochs": wish.epochs,
+        "limit": wish.limit,
+        "sections": list(wish.sections),
+        "concurrency": forecast.concurrency_of(Target(model, model.name), wish),
+        "max_failures": wish.max_failures,
+        "responses": wish.responses,
+        "cache": wish.cache and wish.responses == "fresh",
+        "model": frozen_model(model),
+        "dataset": {
+            "name": plan.version.dataset.name,
+            "version": plan.version.number,
+            "content_hash": plan.version.content_hash,
+        },
+    }
+
+
+def frozen_model(model: RegisteredModel) -> dict[str, Any]:
+    """Loads the provider."""
+    provider = model.provider
+    return {
+        "name": model.name,
+        "alias": model.alias,
+        "source": model.source,
+        "provider": provider.name if provider else "",
+        "protocol": provider.protocol if provider else "",
+        "base_url": _public(provider.base_url) if provider else "",
+        "capabilities": model.capabilities,
+        "input_price": str(model.input_price) if model.input_price is not None else None,
+        "output_price": str(model.output_price) if model.output_price is not None else None,
+    }
+
+
+def _public(base_url: str) -> str:
+    """Without the query, which may hold a key: members and exports see it."""
+    return base_url.partition("?")[0]
