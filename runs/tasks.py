@@ -9,6 +9,8 @@ from django.db import close_old_connections
 
 from runs.engine import leases, recovery
 from runs.engine.host import end_soon, host
+from runs.models import Run
+from runs.selectors_figures import Asked, keep_figures
 
 WAKE_WITHIN_S = 10.0  # after that a later sweep has sent the message anew
 
@@ -34,6 +36,15 @@ def sweep() -> None:
     close_old_connections()
     for run_id in recovery.sweep():
         pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)
+
+
+@shared_task(name="runs.tasks.figures")  # type: ignore[untyped-decorator]
+def figures(run_id: int, scorer: str, cluster: str) -> None:
+    """Metrics over all trials of a large run, for its page."""
+    close_old_connections()
+    run = Run.objects.filter(pk=run_id).first()
+    if run is not None:
+        keep_figures(run, Asked(scorer, cluster))
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]

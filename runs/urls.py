@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs.views import actions, attempts, board, by_hand, exports, inspector, launching, trying
+from runs.views import actions, attempts, board, by_hand, exports, figures, inspector, launching, trying
 
 app_name = "runs"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("launch/plan/", launching.plan, name="launch_plan"),
     path("launch/try/", trying.try_scoring, name="launch_try"),
     path("<int:pk>/", inspector.inspector, name="inspector"),
+    path("<int:pk>/metrics/", figures.figures, name="metrics"),
     path("<int:pk>/log/", inspector.log, name="log"),
     path("<int:pk>/attempts/", attempts.attempts, name="attempts"),
     path("<int:pk>/export/<slug:kind>/", exports.export, name="export"),

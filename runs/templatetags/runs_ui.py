@@ -11,9 +11,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from evalportal.lib import ui
+from judges.metrics import Estimate
 from runs.metrics import Metric
 from runs.models import Run, Score, Trial, TrialState
 from runs.selectors import Card
+from runs.selectors_figures import Figure
 from runs.waits import item_wait
 
 register = template.Library()
@@ -67,6 +69,7 @@ def metric_number(metric: Metric) -> SafeString:
     return format_html("{}<small>{}</small>", number, suffix) if suffix else format_html("{}", number)
 
 
+@register.filter("interval_of")
 def metric_interval(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return ""
@@ -201,6 +204,19 @@ def score_status(score: Any) -> str:
     if score.value is None:
         return "unscored"
     return "scored" if score.passed is None else "correct" if score.passed else "incorrect"
+
+
+@register.filter
+def as_metric(figure: Figure, estimate: Estimate) -> Metric:
+    """An estimate of that figure as the other tags take it."""
+    return Metric(
+        figure.key, figure.title, figure.unit, estimate.value, estimate.low, estimate.high, estimate.n
+    )
+
+
+@register.filter
+def section_metric(figure: Figure, section: str) -> Metric:
+    return as_metric(figure, figure.sections[section])
 
 
 @register.filter

@@ -1,0 +1,123 @@
+"""The tab with metrics: what suits the run, by section, clustered, kept, and a worker's for large runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from datasets.models import DatasetVersion
+from runs.engine.host import run_to_end
+from runs.models import Run, Trial
+from runs.services import figures as service
+from runs.tasks import figures as task
+from tests.stub_endpoint import StubEndpoint
+from workspaces.models import User
+
+pytestmark = pytest.mark.usefixtures("engine")
+HTMX = {"HX-Request": "true", "HX-Target": "figures"}
+
+
+@pytest.fixture
+def client(client_of: Callable[[User], Client], viewer: User) -> Client:
+    cache.clear()
+    return client_of(viewer)
+
+
+@pytest.fixture
+def run(launched: Callable[..., Run], dataset: Any) -> Run:
+    """24 recorded answers yes or no in two sections and six documents; every fourth is wrong."""
+    rows = [
+        {
+            "prompt": f"Question {n}",
+            "references": ["yes" if n % 2 else "no"],
+            "section": "odd" if n % 2 else "even",
+            "metadata": {"document": f"d{n % 6}"},
+            "responses": {"old": "yes" if bool(n % 2) != (n % 4 == 0) else "no"},
+        }
+        for n in range(24)
+    ]
+    version: DatasetVersion = dataset(rows, response_models=["old"], upload_type="query_response")
+    scorers = [{"key": "exact_match"}, {"key": "token_f1"}]
+    made = launched(
+        version=version, responses="recorded", model_ids=[], recorded_names=["old"], scorers=scorers
+    )
+    run_to_end(made.pk)
+    made.refresh_from_db()
+    return made
+
+
+def url_of(run: Run, query: str = "") -> str:
+    return f"/w/alpha/runs/{run.pk}/metrics/{query}"
+
+
+def test_each_metric_says_what_it_counts(client: Client, run: Run) -> None:
+    answer = client.get(url_of(run))
+    found, html = answer.context["figures"], answer.content.decode()
+    titles = [row.title for row in found.rows]
+    assert titles == [
+        "Accuracy", "Exact match", "Answer rate", "F1 over labels, macro", "F1 over labels, micro",
+    ]  # fmt: skip
+    accuracy = found.rows[0]
+    assert (accuracy.estimate.n, accuracy.estimate.correct) == (24, 18)
+    assert set(accuracy.sections) == {"odd", "even"} and accuracy.sections["odd"].correct == 12
+    assert "75.0<small>%</small>" in html and "24 scored trials" in html and "Wilson" in html
+
+
+def test_the_scorer_and_the_cluster_are_in_the_url(client: Client, run: Run) -> None:
+    shown = client.get(url_of(run, "?scorer=token_f1&cluster=document")).context
+    assert (shown["asked"].scorer, shown["asked"].cluster) == ("token_f1", "document")
+    assert "Corpus BLEU" in [row.title for row in shown["figures"].rows]
+    assert "clustered" in shown["figures"].rows[0].estimate.interval
+    unknown = client.get(url_of(run, "?scorer=none&cluster=none")).context["asked"]
+    assert (unknown.scorer, unknown.cluster) == ("exact_match", "")
+
+
+def test_epochs_give_figures_over_items(
+    client: Client, launched: Callable[..., Run], stub: StubEndpoint
+) -> None:
+    stub.set(accuracy=0.6)
+    run = launched(8, epochs=3)
+    run_to_end(run.pk)
+    found = client.get(url_of(run)).context["figures"]
+    titles = [row.title for row in found.rows]
+    assert {"pass@2", "pass@3", "pass^2", "pass^3", "Majority vote of 3"} <= set(titles)
+    assert {row.estimate.n for row in found.rows if row.title.startswith(("pass", "Maj"))} == {8}
+    assert found.rows[0].estimate.n == 24 and "clustered" in found.rows[0].estimate.interval
+
+
+def test_they_are_computed_once_for_each_state_of_the_run(client: Client, run: Run) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            client.get(url_of(run))
+        return len([query for query in captured if "runs_score" in query["sql"]])
+
+    assert (queries(), queries()) == (1, 0)
+    Run.objects.filter(pk=run.pk).update(sequence=run.sequence + 1)
+    assert queries() == 1
+
+
+def test_a_worker_computes_those_of_a_large_run(
+    client: Client, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "AT_ONCE_UP_TO", 10)
+    sent: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(task, "delay_on_commit", lambda *args: sent.append(args))
+    assert "Computing over 24 items" in client.get(url_of(run)).content.decode()
+    assert client.get(url_of(run, "?wait=1"), headers=HTMX).status_code == 204
+    assert sent == [(run.pk, "exact_match", "")]
+    task(*sent[0])
+    assert "Exact match" in client.get(url_of(run, "?wait=1"), headers=HTMX).content.decode()
+
+
+def test_a_run_without_a_result_says_so(client: Client, launched: Callable[..., Run]) -> None:
+    run = launched(3)
+    assert "No figures yet" in client.get(url_of(run)).content.decode()
+    assert Trial.objects.filter(run=run).exists()
+
+
+def test_outsiders_get_nothing(run: Run, client_of: Callable[[User], Client], outsider: User) -> None:
+    assert client_of(outsider).get(url_of(run)).status_code == 404
