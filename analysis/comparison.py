@@ -216,12 +216,12 @@ class Comparison:
         right = held.right[at]
         return np.asarray(~np.isnan(right) & ((right == 1) != (self.right[:, run] == 1)))
 
-    def _answers(self, run: int) -> Words:
-        items, words = answers_of(self.runs[run], self.scorer)
+    def _answers(self, run: int) -> Integers:
+        items, hashes = answers_of(self.runs[run], self.scorer)
         if not len(items):
-            return np.zeros(len(self.items), dtype="S32")
+            return np.zeros(len(self.items), dtype=np.int64)
         at = np.minimum(np.searchsorted(items, self.items[:, run]), len(items) - 1)
-        return np.where(items[at] == self.items[:, run], words[at], b"")
+        return np.where(items[at] == self.items[:, run], hashes[at], 0)
 
     def page(
         self, picked: Mask, *, size: int = 25, after: int | None = None, before: int | None = None

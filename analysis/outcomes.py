@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.db.models import Aggregate, Case, FilteredRelation, IntegerField, Q, TextField, Value, When
-from django.db.models.functions import MD5, Cast, Coalesce, Concat
+from django.db.models.functions import MD5, Cast, Coalesce, Concat, Length, Replace
+from django.db.models.lookups import LessThanOrEqual
 
 from analysis.kept import kept
 from analysis.stats.results import Floats, Integers
@@ -21,6 +22,8 @@ from runs.metrics import sums_by_scorer
 from runs.models import Run, Trial, TrialState
 
 Words = npt.NDArray[np.bytes_]
+SHORT_ANSWER = 32
+"""Characters that are told apart as they are; longer answers by their digest."""
 SEPARATOR = Value("\x1f", output_field=TextField())
 
 
@@ -146,25 +149,29 @@ def _floats(text: str | None) -> Floats:
     return np.fromstring(text or "", dtype=np.float64, sep=",")
 
 
-def answers_of(run: Run, scorer: str) -> tuple[Integers, Words]:
-    """Ascending item ids and a digest of the answer read out in the first epoch, '' where there is none."""
+def answers_of(run: Run, scorer: str) -> tuple[Integers, Integers]:
+    """Ascending item ids and a hash of the answer read out in the first epoch, 0 where there is none.
+
+    Hashes hold within this process alone.
+    """
     first = run.scorer_names[:1] == [scorer]
     return kept.of(("answers", *same(run), scorer), lambda: _answers(run.pk, "" if first else scorer))
 
 
-def _answers(run_id: int, scorer: str) -> tuple[Integers, Words]:
+def _answers(run_id: int, scorer: str) -> tuple[Integers, Integers]:
     """Without a scorer, what trials carry of the first one."""
     trials = Trial.objects.filter(run=run_id, epoch=1).order_by()
-    if scorer:
-        trials = trials.filter(scores__scorer=scorer)
-    else:
-        trials = trials.filter(state=TrialState.DONE)
+    trials = trials.filter(scores__scorer=scorer) if scorer else trials.filter(state=TrialState.DONE)
     answer = "scores__answer" if scorer else "answer"
-    packed = trials.aggregate(items=Packed("item_id"), answers=Packed(MD5(answer)))
+    plain = Replace(answer, Value(","), SEPARATOR, output_field=TextField())
+    short = LessThanOrEqual(Length(answer), SHORT_ANSWER)
+    digest = Case(When(short, then=plain), default=MD5(answer), output_field=TextField())
+    packed = trials.aggregate(items=Packed("item_id"), answers=Packed(digest))
     items = _integers(packed["items"])
-    words = np.array(packed["answers"].split(",") if packed["answers"] else [], dtype="S32")
+    words = packed["answers"].split(",") if len(items) else []
+    hashes = np.fromiter(map(hash, words), dtype=np.int64, count=len(words))
     order = np.argsort(items)
-    return items[order], words[order]
+    return items[order], hashes[order]
 
 
 def sections_of(run: Run) -> tuple[list[str], Integers, Integers]:
