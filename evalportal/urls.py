@@ -20,6 +20,7 @@ urlpatterns = [
     path("accounts/", include("workspaces.account_urls")),
     path("", include("workspaces.urls")),
     path("w/<slug:slug>/", include("analysis.urls")),
+    path("w/<slug:slug>/datasets/generate/", include("generation.urls")),
     path("w/<slug:slug>/datasets/", include("datasets.urls")),
     path("w/<slug:slug>/models/", include("registry.urls")),
     path("w/<slug:slug>/runs/", include("runs.urls")),

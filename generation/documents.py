@@ -146,7 +146,8 @@ def _apart(kind: str, data: bytes) -> str:
     try:
         done = subprocess.run(  # noqa: S603 (our own interpreter, our own text)
             [sys.executable, "-I", "-c", PROGRAM, kind, *limits],
-            input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=MOST_SECONDS * 2, env={}, check=False,
+            input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=MOST_SECONDS * 2,
+            env={}, check=False,
         )  # fmt: skip
         answer = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:

@@ -74,7 +74,7 @@ def _drafts(value: Any, depth: int) -> Iterator[Drafted]:
 def _draft(value: dict[str, Any]) -> Drafted | None:
     question = _text(next((value[name] for name in QUESTION if name in value), ""))
     reference = _text(next((value[name] for name in REFERENCE if name in value), ""))
-    listed = next((value[name] for name in CHOICES if name in value), [])
+    listed: Any = next((value[name] for name in CHOICES if name in value), [])
     listed = list(listed.values()) if isinstance(listed, dict) else listed
     choices = [text for each in listed[:26] if (text := _text(each))] if isinstance(listed, list) else []
     if not question or not reference:

@@ -48,7 +48,7 @@ PROMPTS = {
         "Multiple choice",
         "Four choices, one of them right",
         "Write {{ metadata.count }} multiple-choice questions on the passage below, with four choices "
-        "each. One choice is right; the others are plausible but wrong. Vary the place of the right one." + FORM
+        "each. One is right; the others are plausible but wrong. Vary the place of the right one." + FORM
         + '[{"question": "…", "choices": ["…", "…", "…", "…"], "reference": "the right choice, in full"}]'
         + PASSAGE,
     ),

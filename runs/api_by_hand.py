@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, cast
 
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -88,7 +87,7 @@ class HandAnswerViewSet(mixins.ListModelMixin, WorkspaceViewSet):
     queryset = HandAnswer.objects.all()
     serializer_class = HandAnswerSerializer
     pagination_class = AnswerPagination
-    parser_classes: ClassVar = [JSONParser, MultiPartParser]
+    parser_classes = (JSONParser, MultiPartParser)
     workspace_path = "run__workspace"
 
     @property
@@ -132,7 +131,7 @@ class HandAnswerViewSet(mixins.ListModelMixin, WorkspaceViewSet):
         if "answers" in given:
             rows = given["answers"]
             return services.answers_import(self.access, run, rows, leave_out=given["leave_out"])
-        data = cast(UploadedFile, given["file"]).read(MOST_BYTES + 1)
+        data = cast(Any, given["file"]).read(MOST_BYTES + 1)
         return services.pack_import(self.access, run, data, leave_out=given["leave_out"])
 
     @extend_schema(

@@ -23,8 +23,16 @@
     links[next]?.focus();
   };
   const press = (key) => {
-    const target = $$(`[data-key="${CSS.escape(key)}"]`).find((each) => each.offsetParent !== null);
+    const row = document.activeElement.closest("[data-row]"); // its own keys, else the page's
+    const named = (within) => $$(`[data-key="${CSS.escape(key)}"]`, within).find((each) => each.offsetParent !== null);
+    const target = (row && named(row)) ?? named(document);
     if (!target) return false;
+    const after = target.closest("[data-row]");
+    if (after && after !== row) {
+      after.focus(); // what is done to is seen before
+      return true;
+    }
+    if ("next" in target.dataset) after?.nextElementSibling?.focus();
     if (target.matches("input, textarea")) {
       target.focus();
       target.select();

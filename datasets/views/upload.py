@@ -44,7 +44,9 @@ class UploadForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.requires(Role.EDITOR)
 def upload(request: WorkspaceRequest) -> HttpResponse:
-    initial = {"dataset_name": request.GET.get("dataset", "")[:120], "kind": UploadType.QUERY_RESPONSE}
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in UploadType.values else UploadType.QUERY_RESPONSE
+    initial = {"dataset_name": request.GET.get("dataset", "")[:120], "kind": kind}
     form = UploadForm(request.POST or None, request.FILES or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]

@@ -1,0 +1,15 @@
+"""Routes of the query generation pages."""
+
+from django.urls import path
+
+from generation import views
+
+app_name = "generation"
+urlpatterns = [
+    path("", views.begin, name="begin"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/progress/", views.progress, name="progress"),
+    path("<int:pk>/drafts/<int:number>/", views.draft, name="draft"),
+    path("<int:pk>/decide/", views.decide, name="decide"),
+    path("<int:pk>/publish/", views.publish, name="publish"),
+]
