@@ -31,7 +31,7 @@ NUMBER = OpenApiParameter("number", int, OpenApiParameter.PATH, description="The
 LARGEST_ID = 2**63 - 1
 
 
-class DraftCountSerializer(serializers.Serializer[Any]):
+class DraftedQueryCountSerializer(serializers.Serializer[Any]):
     """Drafts by what was decided."""
 
     open = serializers.IntegerField()
@@ -67,9 +67,9 @@ class GenerationDetailSerializer(GenerationSerializer):
         fields: ClassVar = [*GenerationSerializer.Meta.fields, "drafts"]
         read_only_fields = fields
 
-    @extend_schema_field(DraftCountSerializer)
+    @extend_schema_field(DraftedQueryCountSerializer)
     def get_drafts(self, generation: Generation) -> dict[str, Any]:
-        return dict(DraftCountSerializer(selectors.standing(generation)).data)
+        return dict(DraftedQueryCountSerializer(selectors.standing(generation)).data)
 
 
 class BeginSerializer(serializers.Serializer[Any]):
@@ -97,7 +97,7 @@ class BeginSerializer(serializers.Serializer[Any]):
         return Wish(**given, files=contents(files), template=template, params=params)
 
 
-class DraftSerializer(serializers.ModelSerializer[Draft]):
+class DraftedQuerySerializer(serializers.ModelSerializer[Draft]):
     """A drafted question."""
 
     state = serializers.ChoiceField(choices=DraftState.choices)
@@ -146,7 +146,7 @@ class PublishedSerializer(serializers.Serializer[Any]):
     created = serializers.BooleanField(help_text="False when the same content was there already")
 
 
-class DraftPagination(KeysetPagination):
+class DraftedQueryPagination(KeysetPagination):
     ordering = "number"
 
 
@@ -199,20 +199,20 @@ class GenerationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Worksp
         tags=TAGS,
         summary="Drafts by number",
         parameters=[OpenApiParameter("show", str, enum=list(selectors.SHOWN), description="Default: all")],
-        responses=DraftSerializer(many=True),
+        responses=DraftedQuerySerializer(many=True),
     )
     @action(detail=True)
     def drafts(self, request: Request, pk: str) -> Response:
         rows: QuerySet[Draft] = selectors.drafts_shown(
             self.get_object(), request.query_params.get("show", "")
         )
-        pages = DraftPagination()
+        pages = DraftedQueryPagination()
         page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(DraftSerializer(page, many=True).data)
+        return pages.get_paginated_response(DraftedQuerySerializer(page, many=True).data)
 
     @extend_schema(
         tags=TAGS, summary="Approve, drop, reopen or edit one draft", parameters=[NUMBER],
-        request=DecisionSerializer, responses=DraftSerializer,
+        request=DecisionSerializer, responses=DraftedQuerySerializer,
     )  # fmt: skip
     @action(detail=True, methods=["patch"], url_path=r"drafts/(?P<number>\d{1,9})")
     def draft(self, request: Request, pk: str, number: str) -> Response:
@@ -228,7 +228,7 @@ class GenerationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Worksp
             refused(lambda: services.draft_edit(self.access, draft, **(now | given)))
         if state:
             services.draft_decide(self.access, draft, DraftState(state))
-        return Response(DraftSerializer(draft).data)
+        return Response(DraftedQuerySerializer(draft).data)
 
     @extend_schema(
         tags=TAGS, summary="Approve all open drafts", request=ApproveSerializer, responses=CountSerializer

@@ -81,9 +81,9 @@ class Draft(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [
-            models.UniqueConstraint(fields=["generation", "number"], name="draft_number_once"),
+            models.UniqueConstraint(fields=["generation", "number"], name="drafted_query_number_once"),
             models.CheckConstraint(
-                condition=models.Q(state__in=list(DraftState.values)), name="draft_state_known"
+                condition=models.Q(state__in=list(DraftState.values)), name="drafted_query_state_known"
             ),
         ]
 
