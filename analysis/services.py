@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from analysis.models import SavedComparison, TriagedItem, TriageState
 from datasets.models import Item
+from judges.models import JudgeVersion
 from runs.models import Run, Trial
+from runs.services import Launch, LaunchProblems, launch
 from workspaces import audit
 from workspaces.access import Access
 from workspaces.models import Membership, User
@@ -97,4 +99,29 @@ def comparison_delete(access: Access, saved: SavedComparison) -> None:
 
 def ask_again(access: Access, run: Run, item: Item) -> Run:
     """Asks the item AGAIN_EPOCHS times as the run did, in a run of its own. Raises TriageProblem."""
-    raise TriageProblem("Asking one item again is not there yet.")
+    if run.model_id is None or run.config.get("responses") != "fresh":
+        raise TriageProblem("The run called no model, so there is nothing to ask again.")
+    config = run.config
+    wish = Launch(
+        dataset_version_id=item.version_id,
+        model_ids=[run.model_id],
+        scorers=config["scorers"],
+        template=config["template"],
+        params=config["params"],
+        alias=run.alias,
+        label=f"again: item {item.external_id or item.position}"[:120],
+        name=f"{AGAIN_EPOCHS} times item {item.external_id or item.position} of run {run.pk}",
+        epochs=AGAIN_EPOCHS,
+        item_ids=[item.pk],
+        judges=list(JudgeVersion.objects.filter(pk__in=judge_versions(run))),
+    )
+    try:
+        return launch(access, wish).runs.get(judged=None)
+    except LaunchProblems as problem:
+        raise TriageProblem(str(problem)) from problem
+
+
+def judge_versions(run: Run) -> list[int]:
+    """Of judges that ask about one response; those that compare would need the opponent's."""
+    judges = run.config.get("judges", [])
+    return [judge["version"] for judge in judges if not judge.get("panel") and judge.get("kind") != "compare"]

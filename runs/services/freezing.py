@@ -34,6 +34,7 @@ def frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dic
         "epochs": wish.epochs,
         "limit": wish.limit,
         "sections": list(wish.sections),
+        "item_ids": list(wish.item_ids),
         "concurrency": forecast.concurrency_of(Target(model, model.name), wish),
         "max_failures": wish.max_failures,
         "responses": wish.responses,

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Item
 from datasets.selectors import ready_versions
 from evalportal.lib.plugins import UnknownPlugin
 from judges.scorers import BadOptions, build_scorer
@@ -42,9 +42,9 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     _check_scoring(wish, problems)
     _check_ceilings(wish, targets, problems)
     problems |= judging.launch_problems(access, wish, version, targets)
-    per_run = _trials(wish, items_in(version, wish.sections) if version else 0)
+    per_run = _trials(wish, _items(wish, version) if version else 0)
     if version and version.item_count and not per_run:
-        problems["sections"].append("No item of this version is in one of these sections.")
+        problems["sections"].append("No item of this version is in one of these sections, or named.")
     if per_run * len(targets) > MAX_TRIALS:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
     calls, judge_calls, found = _foretold(wish, version, targets, per_run)
@@ -90,6 +90,12 @@ def items_in(version: DatasetVersion, sections: Sequence[str]) -> int:
     if not sections:
         return version.item_count
     return sum(section["items"] for section in version.sections if section["name"] in sections)
+
+
+def _items(wish: Launch, version: DatasetVersion) -> int:
+    if wish.item_ids:
+        return Item.objects.filter(version=version, pk__in=wish.item_ids).count()
+    return items_in(version, wish.sections)
 
 
 def _trials(wish: Launch, items: int) -> int:
@@ -297,7 +303,7 @@ def _create_run(
         config=frozen_config(plan, wish, model),
         **by_hand.first_status(wish.responses),
     )
-    insert_trials(run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections)
+    insert_trials(run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections, item_ids=wish.item_ids)
     LogLine.objects.create(
         run=run,
         at=timezone.now(),
@@ -308,9 +314,12 @@ def _create_run(
     return run
 
 
-def insert_trials(run: Run, *, epochs: int, limit: int | None, sections: Sequence[str] = ()) -> None:
+def insert_trials(
+    run: Run, *, epochs: int, limit: int | None, sections: Sequence[str] = (), item_ids: Sequence[int] = ()
+) -> None:
     """All trials of a run in one statement; `seq` goes item by item, epochs side by side."""
-    within = f"AND section IN ({', '.join(['%s'] * len(sections))})" if sections else ""
+    column, chosen = ("id", item_ids) if item_ids else ("section", sections)
+    within = f"AND {column} IN ({', '.join(['%s'] * len(chosen))})" if chosen else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -326,5 +335,5 @@ def insert_trials(run: Run, *, epochs: int, limit: int | None, sections: Sequenc
             WHERE chosen.place <= %s
             ORDER BY chosen.place, epochs.epoch
             """,  # noqa: S608 (placeholders)
-            [epochs, run.dataset_version_id, *sections, run.pk, epochs, limit or 2**31 - 1],
+            [epochs, run.dataset_version_id, *chosen, run.pk, epochs, limit or 2**31 - 1],
         )

@@ -28,7 +28,8 @@ class Launch:
     The ceilings are each run's own, in dollars and in tokens; `cache` reuses the workspace's answers.
     `judges` are asked about each run's responses. Those that compare need others: of an earlier run, of the
     version's recorded responses, or else of the launch's first model.
-    `sections` narrows the version to those of its sections, `limit` to the first items of what is left.
+    `sections` narrows the version to those of its sections, `limit` to the first items of what is left;
+    `item_ids` names items alone, a few.
     """
 
     dataset_version_id: int | None
@@ -45,6 +46,7 @@ class Launch:
     max_failures: int = 5
     limit: int | None = None
     sections: Sequence[str] = ()
+    item_ids: Sequence[int] = ()
     responses: str = "fresh"
     cost_ceiling: Decimal | None = None
     token_ceiling: int | None = None
