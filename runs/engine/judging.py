@@ -17,8 +17,7 @@ from runs.models import Run
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What the engine needs to know of a judging. `primary` names the scorer, its own or its panel's, whose
-    verdict is also the judged trial's."""
+    """What the engine needs to know of a judging."""
 
     run_id: int
     judged_id: int
@@ -26,7 +25,6 @@ class Judge:
     scorer: str
     panel: str
     passes: int
-    primary: str
     frozen: Mapping[str, Any]
 
     @property
@@ -56,7 +54,6 @@ def judge_of(run: Run) -> Judge | None:
     """None of a run that is no judging. Loads the judged run."""
     if run.judged is None:
         return None
-    first = next(iter(run.judged.scorer_names), "")
     return Judge(
         run_id=run.pk,
         judged_id=run.judged.pk,
@@ -64,7 +61,6 @@ def judge_of(run: Run) -> Judge | None:
         scorer=run.scorer,
         panel=run.panel,
         passes=max(1, run.passes),
-        primary=first if first in (run.scorer, run.panel) else "",
         frozen=run.config["judge"],
     )
 

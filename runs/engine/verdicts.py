@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import Count, F, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from judges.scorers import Verdict
 from judges.verdicts import REASONS, NoVerdict, read_verdict
@@ -18,7 +19,7 @@ from runs.engine.judging import Judge
 from runs.engine.outcomes import Outcome
 from runs.engine.rowset import among, encode, rowset
 from runs.engine.votes import CALL_FAILED, Ballot, Vote, combined, of_panel, said_in
-from runs.models import Run, Score, Trial, TrialState, cell_size
+from runs.models import GridCell, Run, Score, Tally, Trial, TrialState, cell_size
 
 ENDED = (TrialState.DONE, TrialState.ERRORED)
 Key = tuple[int, str]  # a judged trial, a scorer
@@ -56,7 +57,7 @@ def _vote(judge: Judge, it: Outcome) -> Vote:
 
 def no_verdict(kind: str, error: str) -> NoVerdict:
     """Of a pass that ended without one: the judge's own reasons stand as they are."""
-    return NoVerdict(error) if kind in REASONS else NoVerdict(CALL_FAILED, error)
+    return NoVerdict(kind, error.partition(": ")[2]) if kind in REASONS else NoVerdict(CALL_FAILED, error)
 
 
 def votes_on(judge: Judge, judged: Collection[int]) -> dict[int, list[Vote]]:
@@ -116,7 +117,7 @@ def _panel(judge: Judge, ballots: Mapping[Key, Ballot]) -> dict[Key, Ballot]:
     return {
         (judged, judge.panel): of_panel(judge.frozen, {name: known[judged, name] for name in members})
         for judged, _ in ballots
-        if all((judged, name) in known for name in members)
+        if members and all((judged, name) in known for name in members)
     }
 
 
@@ -138,9 +139,9 @@ def _lead(
     judge: Judge, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
 ) -> None:
     """The first scorer's verdict stands on the trial itself and colours the grid."""
-    leading = {
-        judged: ballot.verdict for (judged, scorer), ballot in ballots.items() if scorer == judge.primary
-    }
+    run = Run.objects.only("total", "config").get(pk=judge.judged_id)
+    first = next(iter(run.scorer_names), "")
+    leading = {judged: ballot.verdict for (judged, scorer), ballot in ballots.items() if scorer == first}
     if not leading:
         return
     rows = [
@@ -156,11 +157,30 @@ def _lead(
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
-    total = Run.objects.values_list("total", flat=True).get(pk=judge.judged_id)
     moved: dict[int, int] = defaultdict(int)
     for judged, verdict in leading.items():
-        earlier = before.get((judged, judge.primary))
+        earlier = before.get((judged, first))
         gained = (verdict.passed is True) - (earlier is not None and earlier.passed is True)
-        moved[(places[judged].seq - 1) // cell_size(total)] += gained
+        moved[(places[judged].seq - 1) // cell_size(run.total)] += gained
     cells: list[dict[str, Any]] = [{"cell": cell, "passed": n} for cell, n in moved.items() if n]
     change(judge.judged_id, "runs_gridcell", {"cell": "int"}, {"passed": "int"}, cells)
+
+
+def withdraw(judged_id: int, scorers: Collection[str], *, leading: bool) -> None:
+    """Takes off a run what these scorers have said, also off its trials and grid where one was the first.
+    The next scorer in line then leads. In the caller's transaction, which holds the run's row."""
+    Score.objects.filter(run=judged_id, scorer__in=scorers).delete()
+    Tally.objects.filter(run=judged_id, scorer__in=scorers).delete()
+    if not leading:
+        return
+    run = Run.objects.get(pk=judged_id)
+    said = Score.objects.filter(trial=OuterRef("pk"), scorer=next(iter(run.scorer_names), ""))
+    Trial.objects.filter(run=judged_id).update(
+        passed=Subquery(said.values("passed")[:1]),
+        answer=Coalesce(Subquery(said.values("answer")[:1]), Value("")),
+    )
+    right = Trial.objects.filter(run=judged_id, state=TrialState.DONE, passed=True)
+    cells = right.annotate(cell=(F("seq") - 1) / cell_size(run.total)).values("cell").annotate(n=Count("pk"))
+    counted = [{"cell": int(row["cell"]), "passed": row["n"]} for row in cells.order_by()]
+    GridCell.objects.filter(run=judged_id).update(passed=0)
+    change(judged_id, "runs_gridcell", {"cell": "int"}, {"passed": "int"}, counted)

@@ -24,64 +24,83 @@ from runs.tasks import pump
 from workspaces import audit
 from workspaces.access import Access
 
+PAUSED_WITH_RUN = "Paused with the run that it judges."
+CANCELED_WITH_RUN = "Canceled with the run that it judges."
+
 
 class CannotDo(Exception):
     """The run's state does not allow the command; the message is for people."""
 
 
 def run_cancel(access: Access, run: Run) -> None:
-    """Stops a run for good; finished items are kept, calls in flight are given up. Raises CannotDo."""
+    """Stops a run and its judgings for good; finished items are kept, calls in flight are given up.
+    Raises CannotDo."""
     with transaction.atomic():
-        changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
-            **work_ended(),
-            status=RunStatus.CANCELED,
-            status_reason=f"Canceled by {access.actor_label}.",
-            finished_at=timezone.now(),
-        )
-        if not changed:
+        stopped = cancel_rows(run, f"Canceled by {access.actor_label}.")
+        if stopped is None:
             raise CannotDo("Only a run that is pending, running or paused can be canceled.")
-        stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(
-            state=TrialState.CANCELED, owner=""
-        )
-        Run.objects.filter(pk=run.pk).update(canceled=F("canceled") + stopped, sequence=F("sequence") + 1)
         _say(run, f"canceled by {access.actor_label}, {stopped:,} items not done", level="warn")
         audit.record(access, "run.cancel", f"run {run.pk}", not_done=stopped)
+        for judging in run.judgings.order_by("pk"):
+            cancel_rows(judging, CANCELED_WITH_RUN)
     live.notify(run)
 
 
+def cancel_rows(run: Run, reason: str) -> int | None:
+    """How many items were not done; None of a run that has ended."""
+    changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
+        **work_ended(), status=RunStatus.CANCELED, status_reason=reason, finished_at=timezone.now()
+    )
+    if not changed:
+        return None
+    stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(state=TrialState.CANCELED, owner="")
+    Run.objects.filter(pk=run.pk).update(canceled=F("canceled") + stopped, sequence=F("sequence") + 1)
+    return stopped
+
+
 def run_pause(access: Access, run: Run) -> None:
-    """Takes no further items; those in flight are finished. Raises CannotDo."""
+    """Takes no further items, also in its judgings; those in flight are finished. Raises CannotDo."""
     with transaction.atomic():
-        changed = Run.objects.filter(pk=run.pk, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).update(
-            **work_ended(),
-            status=RunStatus.PAUSED,
-            status_reason=f"Paused by {access.actor_label}.",
-            sequence=F("sequence") + 1,
-        )
-        if not changed:
+        if not _pause_row(run, f"Paused by {access.actor_label}."):
             raise CannotDo("Only a run that is pending or running can be paused.")
+        for judging in run.judgings.order_by("pk"):
+            _pause_row(judging, PAUSED_WITH_RUN)
         _say(run, f"paused by {access.actor_label}")
         audit.record(access, "run.pause", f"run {run.pk}")
     live.notify(run)
 
 
+def _pause_row(run: Run, reason: str) -> int:
+    return Run.objects.filter(pk=run.pk, status__in=(RunStatus.PENDING, RunStatus.RUNNING)).update(
+        **work_ended(), status=RunStatus.PAUSED, status_reason=reason, sequence=F("sequence") + 1
+    )
+
+
 def run_resume(access: Access, run: Run) -> None:
-    """Goes on with a paused run, or with the items that a canceled run left undone. Raises CannotDo."""
+    """Goes on with a paused run, or with the items that a canceled run left undone; its judgings that were
+    stopped with it go on as well. Raises CannotDo."""
     with transaction.atomic():
-        lock_run(run.pk)
-        revived = Trial.objects.filter(run=run, state=TrialState.CANCELED).update(
-            state=TrialState.PENDING, failures=0, crashes=0
-        )
-        changed = _back_to_work(
-            run, Q(status=RunStatus.PAUSED) | (Q(status=RunStatus.CANCELED) if revived else Q(pk=None))
-        )
-        if not changed:
+        if not _resume_row(run):
             raise CannotDo("Only a paused run, or a canceled one with items left, can be resumed.")
-        Run.objects.filter(pk=run.pk).update(canceled=F("canceled") - revived)
+        for judging in run.judgings.filter(status_reason__in=(PAUSED_WITH_RUN, CANCELED_WITH_RUN)):
+            _resume_row(judging, always=True)
+            pump.delay_on_commit(judging.pk)
         _say(run, f"resumed by {access.actor_label}")
         audit.record(access, "run.resume", f"run {run.pk}")
         pump.delay_on_commit(run.pk)
     live.notify(run)
+
+
+def _resume_row(run: Run, *, always: bool = False) -> int:
+    """A judging may have nothing left to do now and more later: it goes on `always`."""
+    lock_run(run.pk)
+    revived = Trial.objects.filter(run=run, state=TrialState.CANCELED).update(
+        state=TrialState.PENDING, failures=0, crashes=0
+    )
+    canceled = Q(status=RunStatus.CANCELED) if revived or always else Q(pk=None)
+    changed = _back_to_work(run, Q(status=RunStatus.PAUSED) | canceled)
+    Run.objects.filter(pk=run.pk).update(canceled=F("canceled") - revived)
+    return changed
 
 
 def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) -> int:
