@@ -23,12 +23,19 @@ from runs.scorer_forms import (
     grouped_slots,
     scorer_slots,
 )
+from runs.selectors_judges import Opponent, opponents_on, versions_offered
 from runs.selectors_pages import first_items, last_run_on, recorded_names
 from runs.services import Launch
 from workspaces.models import Workspace
 
 # Fields of Launch → fields of this form
-FORM_NAMES = {"dataset_version_id": "dataset_version", "model_ids": "models", "recorded_names": "recorded"}
+FORM_NAMES = {
+    "dataset_version_id": "dataset_version",
+    "model_ids": "models",
+    "recorded_names": "recorded",
+    "opponent_run_id": "opponent",
+    "opponent_recorded": "opponent",
+}
 MODELS_FIELD = {"recorded": "recorded", BY_HAND: "by_hand_name"}
 MOSTLY = 0.8
 RESPONSES = [("fresh", "Ask the models"), ("recorded", "Recorded responses"), (BY_HAND, "Fill in by hand")]
@@ -42,6 +49,8 @@ class LaunchForm(forms.Form):
     models = forms.TypedMultipleChoiceField(required=False, coerce=int)
     recorded = forms.MultipleChoiceField(required=False)
     by_hand_name = forms.CharField(max_length=200, required=False)
+    judges = forms.TypedMultipleChoiceField(required=False, coerce=int)
+    opponent = forms.CharField(max_length=300, required=False)
     dataset_version = forms.TypedChoiceField(coerce=int, empty_value=None)
     alias = forms.CharField(max_length=120, required=False)
     label = forms.CharField(max_length=120, required=False)
@@ -68,6 +77,8 @@ class LaunchForm(forms.Form):
             model for model in models_for(workspace) if model.is_callable
         ]
         self.versions: list[DatasetVersion] = list(ready_versions(workspace)[:200])
+        self.judges_offered = versions_offered(workspace, self.initial.get("judges") or ())
+        self._choices("judges", [(version.pk, version.judge.name) for version in self.judges_offered])
         self._choices("models", [(model.pk, model.title) for model in self.models_offered])
         self._choices("dataset_version", [(version.pk, str(version)) for version in self.versions])
         self._choices("recorded", [(name, name) for name in recorded_names(workspace)])
@@ -97,6 +108,15 @@ class LaunchForm(forms.Form):
     @property
     def slot_groups(self) -> list[SlotGroup]:
         return grouped_slots(self.slots)
+
+    @property
+    def chosen_judges(self) -> set[str]:
+        return {str(value) for value in self["judges"].value() or []}
+
+    @property
+    def opponents(self) -> list[Opponent]:
+        """Whose responses the chosen version's may be compared with; one query."""
+        return opponents_on(self.version) if self.version else []
 
     @property
     def filters(self) -> tuple[FilterChoice, ...]:
@@ -159,11 +179,13 @@ class LaunchForm(forms.Form):
         data = self.cleaned_data
         responses = data.get("responses", "fresh")
         fresh = responses == "fresh"
+        calls = fresh or bool(data.get("judges"))
         names = [data.get("by_hand_name", "")] if responses == BY_HAND else data.get("recorded", [])
         params = {name: data[name] for name in PARAMS if data.get(name) is not None}
         stop = [line for line in (data.get("stop") or "").splitlines() if line]
         if stop:
             params["stop"] = stop
+        whose, _, opponent = data.get("opponent", "").partition(":")
         if data.get("extra_body"):
             params["extra_body"] = data["extra_body"]
         return Launch(
@@ -180,9 +202,12 @@ class LaunchForm(forms.Form):
             max_failures=_or(data.get("max_failures"), 5),
             limit=data.get("limit"),
             responses=responses,
-            cost_ceiling=data.get("cost_ceiling") if fresh else None,
-            token_ceiling=data.get("token_ceiling") if fresh else None,
-            cache=fresh and data.get("cache", False),
+            cost_ceiling=data.get("cost_ceiling") if calls else None,
+            token_ceiling=data.get("token_ceiling") if calls else None,
+            cache=calls and data.get("cache", False),
+            judges=[version for version in self.judges_offered if version.pk in data.get("judges", [])],
+            opponent_run_id=int(opponent) if whose == "run" and opponent.isdigit() else None,
+            opponent_recorded=opponent if whose == "recorded" else "",
         )
 
     def add_problems(self, problems: Mapping[str, Sequence[str]]) -> None:
@@ -235,6 +260,10 @@ def initial_of_run(run: Run) -> dict[str, Any]:
         "label": run.label,
         "template": config.get("template", DEFAULT_TEMPLATE),
         "scorers": config.get("scorers", []),
+        "judges": [judge["version"] for judge in config.get("judges", []) if not judge["panel"]],
+        "opponent": next(
+            (f"run:{judge['opponent']}" for judge in config.get("judges", []) if judge["opponent"]), ""
+        ),
         "epochs": config.get("epochs", 1),
         "limit": config.get("limit"),
         "concurrency": None if recorded or by_hand else config.get("concurrency"),

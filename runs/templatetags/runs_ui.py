@@ -16,6 +16,7 @@ from runs.metrics import Metric
 from runs.models import Run, Score, Trial, TrialState
 from runs.selectors import Card
 from runs.selectors_figures import Figure
+from runs.services import LaunchPlan
 from runs.waits import item_wait
 
 register = template.Library()
@@ -119,6 +120,12 @@ def grid_label(card: Card) -> str:
     if run.errored:
         parts.append(f"{run.errored:,} {'error' if run.errored == 1 else 'errors'}")
     return ", ".join(parts)
+
+
+@register.filter
+def model_calls(plan: LaunchPlan) -> int:
+    """Without those of judges."""
+    return plan.calls - plan.judge_calls
 
 
 @register.filter

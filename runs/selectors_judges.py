@@ -1,0 +1,178 @@
+"""What pages read of judges: which may be asked, whom they compare with, and what they said of a run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count
+
+from datasets.models import DatasetVersion
+from judges.metrics import Estimate, mean_estimate, proportion
+from judges.metrics.signs import sign_test
+from judges.models import JudgeVersion
+from judges.selectors import judges_of, versions_in
+from runs.metrics import Sums, sums_by_scorer
+from runs.models import ACTIVE_STATUSES, Run, Score
+from workspaces.models import Workspace
+
+OPPONENTS = 30
+SHOWN_REASONS = 3
+COUNTED_AT_ONCE = 20_000  # scores; those of larger runs are counted again only now and then
+COUNTED_EVERY_S = 20
+KEPT_S = 24 * 3600
+FLAGS = {
+    "flipped": "changed with the order",
+    "single_pass": "decided by one order alone",
+    "split": "not unanimous",
+    "votes_missing": "without a vote of every model",
+}
+
+
+def versions_offered(workspace: Workspace, also: Iterable[int] = ()) -> list[JudgeVersion]:
+    """The newest version of each judge, and those asked for by id; by name."""
+    newest = [judge.latest_id for judge in judges_of(workspace) if judge.latest_id]
+    rows = versions_in(workspace).filter(pk__in=[*newest, *also], judge__archived_at=None)
+    return sorted(rows, key=lambda version: (version.judge.name.casefold(), -version.number))
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """Other responses to the same items: `value` is run:ID or recorded:NAME."""
+
+    value: str
+    words: str
+
+
+def opponents_on(version: DatasetVersion, but: int | None = None) -> list[Opponent]:
+    """Recorded responses, then the newest runs on this version."""
+    recorded = [
+        Opponent(f"recorded:{name}", f"{name}, recorded") for name in version.response_models[:OPPONENTS]
+    ]
+    runs = (
+        Run.objects.filter(dataset_version=version, judged=None).exclude(pk=but).order_by("-id")[:OPPONENTS]
+    )
+    return [*recorded, *(Opponent(f"run:{run.pk}", f"run #{run.pk}, {run.alias}") for run in runs)]
+
+
+@dataclass(frozen=True)
+class Said:
+    """How often each answer was given, why verdicts are missing, and how many carry a flag."""
+
+    answers: Mapping[str, int]
+    reasons: Sequence[tuple[str, int]]
+    flags: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class JudgeRow:
+    """One judge, panel or member of a panel on a run's page. `judging` is None of a panel."""
+
+    entry: Mapping[str, Any]
+    judging: Run | None
+    sums: Sums
+    said: Said
+    total: int
+
+    @property
+    def judged(self) -> int:
+        return self.sums.scored + self.sums.unscored
+
+    @property
+    def is_active(self) -> bool:
+        return self.judging is not None and self.judging.status in ACTIVE_STATUSES
+
+    @property
+    def headline(self) -> Estimate | None:
+        """classify: share that passes; score: mean; compare: win rate with ties as half."""
+        if not self.sums.scored:
+            return None
+        if self.entry["kind"] == "classify":
+            return proportion(self.sums.passed, self.sums.scored)
+        return mean_estimate(self.sums.value_sum, self.sums.value_sum_squares, self.sums.scored)
+
+    @property
+    def pass_share(self) -> Estimate | None:
+        """Of a judge that scores with a threshold."""
+        return proportion(self.sums.passed, self.sums.scored) if self.sums.scored else None
+
+    @property
+    def sign_p(self) -> float | None:
+        """Of a comparison: wins against losses."""
+        return sign_test(self.said.answers.get("A", 0), self.said.answers.get("B", 0))
+
+    @property
+    def flag_words(self) -> list[tuple[str, int]]:
+        return [(FLAGS.get(flag, flag), n) for flag, n in self.said.flags.items() if n]
+
+
+def judge_rows(run: Run) -> list[JudgeRow]:
+    """In the order in which they were asked; two queries, and counts that are kept. Needs the tallies."""
+    entries: Sequence[Mapping[str, Any]] = run.config.get("judges", [])
+    if not entries:
+        return []
+    judgings = {each.pk: each for each in run.judgings.select_related("workspace", "model", "opponent")}
+    sums = sums_by_scorer(run.tallies.all())
+    return [
+        JudgeRow(
+            entry=entry,
+            judging=judgings.get(entry["judging"]),
+            sums=sums.get(entry["name"], Sums()),
+            said=said_by(run, entry["name"], sums.get(entry["name"], Sums())),
+            total=run.total,
+        )
+        for entry in entries
+    ]
+
+
+def said_by(run: Run, scorer: str, sums: Sums) -> Said:
+    """Kept for this state of the counters; a large run's are at most COUNTED_EVERY_S seconds old."""
+    count = sums.scored + sums.unscored
+    if not count:
+        return Said({}, (), {})
+    key = f"said:{run.pk}:{scorer}".replace(" ", "_")
+    if count > COUNTED_AT_ONCE and not run.is_finished:
+        found: Said = cache.get_or_set(key, lambda: _count_said(run, scorer), COUNTED_EVERY_S)
+        return found
+    exact = f"{key}:{run.sequence}"
+    found = cache.get_or_set(exact, lambda: _count_said(run, scorer), KEPT_S)
+    return found
+
+
+def _count_said(run: Run, scorer: str) -> Said:
+    scores = Score.objects.filter(run=run, scorer=scorer).order_by()
+    answers = (
+        scores.exclude(value=None).values_list("answer").annotate(n=Count("id")).order_by("-n", "answer")
+    )
+    reasons = scores.filter(value=None).values_list("unscored_reason").annotate(n=Count("id")).order_by("-n")
+    detailed = scores.exclude(detail=None)
+    flags = {flag: detailed.filter(detail__flags__icontains=f'"{flag}"').count() for flag in FLAGS}
+    return Said(dict(answers[:20]), list(reasons[:SHOWN_REASONS]), flags)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How far the judges of a run are: responses with every verdict so far, of those that there will be."""
+
+    done: int
+    total: int
+
+
+def judgings_of(runs: Sequence[Run]) -> dict[int, Judging]:
+    """By run, only of those whose judges are at work; one query, none without judges. Needs the tallies."""
+    judged = {run.pk: run for run in runs if run.config.get("judges")}
+    if not judged:
+        return {}
+    rows = Run.objects.filter(judged__in=judged, status__in=ACTIVE_STATUSES).values_list(
+        "judged_id", "scorer"
+    )
+    active: dict[int, list[str]] = {}
+    for pk, scorer in rows:
+        active.setdefault(int(pk or 0), []).append(scorer)
+    return {pk: _judging(judged[pk], scorers) for pk, scorers in active.items()}
+
+
+def _judging(run: Run, scorers: Sequence[str]) -> Judging:
+    sums = sums_by_scorer(tally for tally in run.tallies.all() if tally.scorer in scorers)
+    done = min((sums[name].scored + sums[name].unscored if name in sums else 0) for name in scorers)
+    return Judging(done, run.total - run.errored - run.canceled)
