@@ -1,11 +1,14 @@
 """Launching and executing runs in tests: the real engine, the scripted endpoint."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from datasets.models import DatasetVersion
+from judges.draft import Draft
+from judges.models import JudgeVersion
+from judges.services import judge_create
 from registry.models import RegisteredModel
 from runs.engine import host
 from runs.models import Run
@@ -38,6 +41,31 @@ def launched(
         version = wishes.pop("version", None) or dataset(items)
         known: dict[str, Any] = {"scorers": [{"key": "numeric"}], "model_ids": [(target or model()).pk]}
         evaluation = launch(alpha_access, Launch(dataset_version_id=version.pk, **(known | wishes)))
-        return evaluation.runs.get()
+        return evaluation.runs.get(judged=None)
+
+    return make
+
+
+CLASSIFY = {
+    "kind": "classify",
+    "user_template": "{{ input }} {{ reference }} {{ response }}",
+    "labels": [{"label": "Correct", "passes": True}, {"label": "Wrong", "passes": False}],
+}
+SCORE = {
+    "kind": "score", "user_template": "{{ input }} {{ response }}", "minimum": 1, "maximum": 5,
+    "threshold": 4, "integer": True, "aggregate": "mean",
+}  # fmt: skip
+COMPARE = {"kind": "compare", "user_template": "{{ input }} A: {{ response_a }} B: {{ response_b }}"}
+KINDS = {"classify": CLASSIFY, "score": SCORE, "compare": COMPARE}
+
+
+@pytest.fixture
+def judge(alpha_access: Access, model: Callable[..., RegisteredModel]) -> Callable[..., JudgeVersion]:
+    """Makes judges: `judge("score", models=["judge-a", "judge-b"], name=…, repeats=3, …)`."""
+
+    def make(kind: str = "classify", models: Sequence[str] = ("judge-a",), **fields: Any) -> JudgeVersion:
+        known = {"name": f"{kind} judge", **KINDS[kind]}
+        asked = [model(name=name).pk for name in models]
+        return judge_create(alpha_access, Draft(**(known | {"model_ids": asked} | fields)))
 
     return make
