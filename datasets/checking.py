@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets.drafts import ContentHash, ItemDraft, draft_of
 from datasets.importers import Record, Rows, rows_of
-from datasets.mapping import QUESTIONS, Mapping, is_filled, value_at
+from datasets.mapping import MISSING, QUESTIONS, Mapping, is_filled, value_at
 from datasets.problems import ProblemList, RowProblem
 
 MAX_SECTIONS = 1000
@@ -31,6 +31,7 @@ class CheckReport:
     responses: Counter[str] = field(default_factory=Counter)
     with_images: int = 0
     filled: Counter[str] = field(default_factory=Counter)
+    present: set[str] = field(default_factory=set)  # fields that some row has, be they empty
     problems: ProblemList = field(default_factory=ProblemList)
     preview: list[ItemDraft] = field(default_factory=list)
     content_hash: str = ""
@@ -165,7 +166,11 @@ def _check_rows(
 
 def _count(report: CheckReport, record: Record, draft: ItemDraft, paths: list[str], *, bad: bool) -> None:
     report.last_line = record.line
-    report.filled.update(path for path in paths if is_filled(value_at(record.values, path)))
+    for path in paths:
+        value = value_at(record.values, path)
+        if value is not MISSING:
+            report.present.add(path)
+            report.filled[path] += is_filled(value)
     if bad:
         return
     report.items += 1
@@ -188,7 +193,7 @@ def _check_whole(report: CheckReport, mapping: Mapping) -> None:
         )
     if report.items and report.whole_file:
         for one in mapping.fields:
-            if one.use not in ("skip", "metadata", *QUESTIONS) and not report.filled[one.path]:
-                report.problems.add(RowProblem(0, one.path, "no line has a value in this field"))
+            if one.use not in ("skip", "metadata", *QUESTIONS) and one.path not in report.present:
+                report.problems.add(RowProblem(0, one.path, "no line has this field"))
     if set(report.sections) == {""}:
         report.sections.clear()

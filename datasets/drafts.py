@@ -110,8 +110,8 @@ def draft_of(
 
 
 def _reading_order(one: FieldUse) -> bool:
-    """The number of a choice is read after the choices."""
-    return one.use == "choice_number"
+    """The number of a choice is read after the choices; messages come after a prompt, which they replace."""
+    return one.use in ("choice_number", "messages", "chat")
 
 
 def _incomplete(
@@ -342,9 +342,11 @@ def _weight(draft: ItemDraft, one: FieldUse, value: Any) -> None:
 
 def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     """Nested under the field's path; an object called `metadata` is the metadata itself."""
-    if one.path == "metadata" and isinstance(value, dict):
-        draft.metadata.update(value)
-        return
+    if one.path == "metadata":
+        value = _metadata_text(value)
+        if isinstance(value, dict):
+            draft.metadata.update(value)
+            return
     place = draft.metadata
     *parents, last = one.path.split(".")
     for name in parents:
@@ -354,6 +356,16 @@ def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
             return
         place = inner
     place[last] = value
+
+
+def _metadata_text(value: Any) -> Any:
+    """An object may stand as JSON text where a format has no objects."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return parse_json(value)
+        except (json.JSONDecodeError, Refused):
+            return value
+    return value
 
 
 READERS: dict[str, Callable[[ItemDraft, FieldUse, Any], None]] = {

@@ -1,4 +1,4 @@
-"""File formats to take items away in: each yields text piece by piece; one file each."""
+"""File formats to take items away in: each yields a file piece by piece; one file each."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Protocol
@@ -8,11 +8,18 @@ from evalportal.lib.plugins import PluginTable
 
 EXPORTERS = PluginTable(
     "download format",
-    (("jsonl", "datasets.exporters.jsonl:JsonlExport"), ("csv", "datasets.exporters.csv:CsvExport")),
+    (
+        ("jsonl", "datasets.exporters.jsonl:JsonlExport"),
+        ("csv", "datasets.exporters.csv:CsvExport"),
+        ("parquet", "datasets.exporters.parquet:ParquetExport"),
+        ("zip", "datasets.exporters.zip:ZipExport"),
+        ("chat.jsonl", "datasets.exporters.chat:ChatExport"),
+    ),
 )
 
 
 class Exporter(Protocol):
+    title: ClassVar[str]
     content_type: ClassVar[str]
 
-    def parts(self, version: DatasetVersion) -> Iterator[str]: ...
+    def parts(self, version: DatasetVersion) -> Iterator[str | bytes]: ...

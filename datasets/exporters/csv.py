@@ -1,17 +1,20 @@
-"""Items as a table for spreadsheets: formulas neutralised, images left out."""
+"""Items as a table for spreadsheets: formulas neutralised by a quote, images left out.
+
+A reader that takes one leading quote away has every cell as it was; ours does, see `importers.tables`.
+"""
 
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from datasets.importers.tables import COLUMNS, RESPONSE
 from datasets.models import DatasetVersion, Item
 from datasets.selectors import all_items
 from evalportal.lib.csv_safety import csv_lines
 
-COLUMNS = ("position", "id", "section", "prompt", "messages", "choices", "reference")
-
 
 class CsvExport:
+    title: ClassVar[str] = "CSV"
     content_type: ClassVar[str] = "text/csv; charset=utf-8"
 
     def parts(self, version: DatasetVersion) -> Iterator[str]:
@@ -19,22 +22,35 @@ class CsvExport:
 
     def _rows(self, version: DatasetVersion) -> Iterator[list[Any]]:
         models = version.response_models
-        yield [*COLUMNS, *(f"response: {name}" for name in models), "metadata"]
+        yield [*COLUMNS, *(f"{RESPONSE}{name}" for name in models), "tags", "metadata"]
         for item in all_items(version):
-            yield [*_cells(item), *(item.responses.get(name, "") for name in models), _json(item.metadata)]
+            cells = [*_cells(item), *(_response(item, name) for name in models)]
+            yield [*cells, "|".join(item.tag_list), _json(item.metadata)]
 
 
 def _cells(item: Item) -> list[Any]:
     references = item.references
+    alone = len(references) == 1 and references[0] and not references[0].startswith("[")
     return [
         item.position,
-        item.external_id,
-        item.section,
-        item.prompt,
+        _text(item.external_id),
+        _text(item.section),
+        _text(item.prompt),
         _json(item.messages),
         _json(item.choices),
-        references[0] if len(references) == 1 else _json(references),
+        _text(references[0]) if alone else _json(references),
     ]
+
+
+def _text(text: str) -> str:
+    """One more quote before one that is there already."""
+    return f"'{text}" if text.startswith("'") else text
+
+
+def _response(item: Item, model: str) -> str:
+    """Nothing where none is recorded; a lone quote where an empty one is."""
+    text = item.responses.get(model)
+    return "" if text is None else _text(text) or "'"
 
 
 def _json(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, ClassVar
 from datasets.importers import Record
 from datasets.importers.encodings import encoding_of
 from datasets.importers.lines import MAX_FIELDS, MAX_LINE_BYTES, MAX_ROWS, BadLine, Lines
+from datasets.importers.tables import is_ours, restored
 from datasets.problems import RowProblem
 
 csv.field_size_limit(MAX_LINE_BYTES)  # per process; the csv module has no other way
@@ -25,7 +26,7 @@ class Csv:
         encoding = encoding_of(file)
         mark = delimiter_of(file, encoding)
         header = unnamed_columns(file, encoding, mark)
-        lines, count = Lines(file, encoding), 0
+        lines, count, ours = Lines(file, encoding), 0, False
         for number, row in read_cells(lines, csv.reader(lines, strict=True, delimiter=mark)):
             if isinstance(row, RowProblem):
                 yield row
@@ -33,6 +34,7 @@ class Csv:
                     return
             elif header is None:
                 header = [name.strip() for name in row]
+                ours = is_ours(header)
                 problem = header_problem(number, header)
                 if problem:
                     yield problem
@@ -42,7 +44,10 @@ class Csv:
                 if count > MAX_ROWS:
                     yield RowProblem(number, "", f"more than {MAX_ROWS:,} rows", ends=True)
                     return
-                yield as_record(number, header, row)
+                record = as_record(number, header, row)
+                if ours and isinstance(record, Record):
+                    record = Record(number, restored(record.values))
+                yield record
 
     def details(self, file: BinaryIO) -> list[str]:
         """`["semicolon", "cp1252", "no header"]`: what was found out about the file."""

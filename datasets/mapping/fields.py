@@ -69,8 +69,9 @@ class Mapping:
 
     @property
     def question(self) -> FieldUse | None:
-        """The field that holds what is asked."""
-        return next((field for field in self.fields if field.use in QUESTIONS), None)
+        """The field that holds what is asked; messages, where there are any, go before a prompt."""
+        asking = [field for field in self.fields if field.use in QUESTIONS]
+        return min(asking, key=lambda field: field.use == "prompt", default=None)
 
     def without(self, use: str) -> "Mapping":
         """The same, with fields of that use left out of the import."""
@@ -88,8 +89,8 @@ class Mapping:
         asked = [use for use in QUESTIONS if uses[use]]
         if not asked:
             found.append("no field is the prompt or the chat messages")
-        if len(asked) > 1:
-            found.append("use either a prompt or chat messages, not both")
+        if uses["messages"] and uses["chat"]:
+            found.append("use one field as chat messages, with or without the answer")
         found += [
             f"{uses[use]} fields are used as {USES[use].lower()}; choose one" for use in ONCE if uses[use] > 1
         ]

@@ -74,6 +74,30 @@ def _if_there(records: Records, **uses: str) -> list[FieldUse]:
     return [FieldUse(name, use) for name, use in uses.items() if _some(records, name)]
 
 
+# What this portal writes: lossless
+
+
+OURS = {
+    "id": "id", "section": "section", "messages": "messages", "prompt": "prompt", "choices": "choices",
+    "references": "reference", "tags": "tags", "metadata": "metadata", "images": "asset",
+}  # fmt: skip
+
+
+def _is_ours(records: Records) -> bool:
+    known = {*OURS, "responses"}
+    told = any("references" in record or "prompt" in record for record in records)
+    return told and all(
+        set(record) <= known and ("prompt" in record or "messages" in record) for record in records
+    )
+
+
+def _ours(records: Records, with_responses: bool) -> list[FieldUse]:
+    names = dict.fromkeys(name for record in records for name in record if name != "responses")
+    models = dict.fromkeys(name for record in records for name in record.get("responses") or {})
+    uses = [FieldUse(name, OURS[name]) for name in names]
+    return [*uses, *(FieldUse(f"responses.{name}", "response", name) for name in models)]
+
+
 # OpenAI evals: {"input": text or messages, "ideal": text or list}
 
 
@@ -198,6 +222,7 @@ def _numbered(records: Records, with_responses: bool) -> list[FieldUse]:
 Fits = Callable[[Records], bool]
 Uses = Callable[[Records, bool], list[FieldUse]]
 FORMATS: tuple[tuple[str, Fits, Uses], ...] = (
+    ("Evalportal items", _is_ours, _ours),
     ("lm-evaluation-harness samples", _is_harness, _harness),
     ("OpenAI evals", _is_openai_evals, _openai_evals),
     ("OpenAI chat", _is_chat, _chat),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from datasets.importers import Record, rows_of
-from datasets.mapping import guess_mapping
+from datasets.mapping import mapping_of
 from datasets.services import ImportResult, version_import
 from tests.datasets.files import jsonl
 from workspaces.access import Access, system_access
@@ -36,7 +36,7 @@ def imported(held: Access, tmp_path: Path) -> Import:
         if "mapping" not in values:
             with path.open("rb") as file:
                 records = [row.values for row in rows_of(file, name) if isinstance(row, Record)]
-            values["mapping"] = guess_mapping(records)
+            values["mapping"] = mapping_of(records)
         access = values.pop("access", held)
         return version_import(access, path=path, source_name=name, **({"dataset_name": "Questions"} | values))
 

@@ -4,20 +4,27 @@ import csv
 import io
 import json
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.exporters import EXPORTERS
+from datasets.mapping import mapping_of
 from datasets.models import DatasetVersion
 from evalportal.lib.csv_safety import safe_cell
+from evalportal.lib.streaming import chunked
 from tests.datasets.conftest import Import
 from tests.datasets.files import QUESTIONS, data_url, png
 
 
 def exported(version: DatasetVersion, key: str) -> str:
-    return "".join(EXPORTERS[key]().parts(version))
+    return whole(version, key).decode()
+
+
+def whole(version: DatasetVersion, key: str) -> bytes:
+    return b"".join(chunked(EXPORTERS[key]().parts(version)))
 
 
 ROWS: list[dict[str, Any]] = [
@@ -27,11 +34,46 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("rows", [ROWS, [{"messages": [{"role": "user", "content": "hi"}], "answer": "yo"}]])
-def test_jsonl_imported_again_has_the_same_hash(imported: Import, rows: list[Any]) -> None:
-    version = imported(rows).version
-    again = imported(exported(version, "jsonl").encode(), dataset_name="Again").version
+CHATS: list[dict[str, Any]] = [
+    {"messages": [{"role": "user", "content": "hi"}], "references": ["yo"], "tags": ["hard", "to check"]},
+    {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "references": []},
+    {"prompt": "'quoted", "references": ["'=1+1"], "metadata": {"a.b": 1.10, "context": ["p1", "p2"]}},
+    {"prompt": "=formula", "references": ["[1, 2]"], "responses": {"m.1": "", "m2": "'"}, "section": "-x"},
+    {"prompt": " 1\r\n2 ", "references": ["a", "b"], "choices": ["", "x|y", "3"]},
+]
+MIXED = [ROWS, CHATS, [{"prompt": "p", "responses": {"late": "x"} if n == 400 else {}} for n in range(401)]]
+
+
+@pytest.mark.parametrize("key", ["jsonl", "parquet", "zip", "csv"])
+@pytest.mark.parametrize("rows", MIXED)
+def test_what_was_taken_away_and_imported_again_has_the_same_hash(
+    imported: Import, rows: list[Any], key: str
+) -> None:
+    if key == "csv":
+        rows = [{name: value for name, value in row.items() if name != "image"} for row in rows]
+    version = imported(rows, mapping=mapping_of(rows)).version
+    again = imported(whole(version, key), name=f"items.{key}", dataset_name="Again").version
     assert again.content_hash == version.content_hash
+    assert again.response_models == version.response_models
+
+
+def test_chats_for_fine_tuning_come_back_as_questions_with_answers(imported: Import) -> None:
+    rows = [{"prompt": "1 + 1?", "references": ["2"]}, {"prompt": "2 + 2?", "references": ["4"]}]
+    rows.append({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]})  # type: ignore[dict-item]
+    rows[-1]["references"] = ["a"]
+    version = imported(rows).version
+    first = json.loads(exported(version, "chat.jsonl").splitlines()[0])
+    assert first == {
+        "messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
+    }
+    again = imported(whole(version, "chat.jsonl"), name="x.jsonl", dataset_name="Again").version
+    assert again.content_hash == version.content_hash
+
+
+def test_an_image_is_once_in_a_zip(imported: Import) -> None:
+    version = imported([{"question": str(n), "image": data_url(png())} for n in range(3)]).version
+    with ZipFile(io.BytesIO(whole(version, "zip"))) as archive:
+        assert len(archive.namelist()) == 2
 
 
 def test_csv_is_a_table_with_a_column_per_model(imported: Import) -> None:
@@ -45,7 +87,7 @@ def test_csv_is_a_table_with_a_column_per_model(imported: Import) -> None:
 
 @pytest.mark.parametrize("key", list(EXPORTERS))
 def test_every_format_takes_an_empty_version(key: str, dataset: Any) -> None:
-    assert isinstance(exported(dataset(0), key), str)
+    assert isinstance(whole(dataset(0), key), bytes)
 
 
 FORMULAS = [*["=1+1", "+1+1", "-2+3", "@SUM(A1)", " =1", "\t=1", "\r=1", "＝1", "|calc", "%0"], "-", "-5\n"]

@@ -96,7 +96,7 @@ def test_problems_are_counted_past_those_that_are_kept(imported: Import) -> None
 def test_faults_of_the_whole_file(imported: Import) -> None:
     assert refused(imported, b"", mapping=mapping_of("q=prompt")) == ["file: the file holds no rows"]
     wrong = mapping_of("question=prompt", "anwser=reference")
-    assert refused(imported, QUESTIONS, mapping=wrong) == ["file, anwser: no line has a value in this field"]
+    assert refused(imported, QUESTIONS, mapping=wrong) == ["file, anwser: no line has this field"]
     assert "no field is the prompt" in refused(imported, QUESTIONS, mapping=Mapping())[0]
     assert refused(imported, QUESTIONS, dataset_name=" ") == ["file: the dataset's name is empty"]
 

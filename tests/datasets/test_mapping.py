@@ -74,7 +74,7 @@ def test_what_is_no_mapping_is_refused(bad: Any) -> None:
     [
         (["a=reference"], "no field is the prompt"),
         (["a=prompt", "b=prompt"], "2 fields are used as prompt"),
-        (["a=prompt", "b=messages"], "not both"),
+        (["a=chat", "b=messages"], "with or without the answer"),
         (["a=prompt", "b=response:m", "c=response:m"], "two responses are of the model m"),
         (["a=prompt", "b=response"], "name the model of b"),
         (["a=prompt", "a=skip"], "a is listed twice"),
