@@ -13,7 +13,7 @@ from datasets.models import Item
 NO_SECTION = "-"
 LEAK_LENGTH = 4  # shorter references stand in prompts by chance
 KINDS = {
-    "text": ("Free text", Q(choices=[], messages=None)),
+    "text": ("Free text", Q(choices=[], messages__isnull=True)),
     "choice": ("Choices", ~Q(choices=[])),
     "chat": ("Chat", Q(messages__isnull=False)),
     "image": ("With images", Q(pk__in=Item.objects.filter(item_assets__isnull=False).values("pk"))),
