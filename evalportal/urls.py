@@ -23,6 +23,7 @@ urlpatterns = [
     path("w/<slug:slug>/datasets/generate/", include("generation.urls")),
     path("w/<slug:slug>/datasets/", include("datasets.urls")),
     path("w/<slug:slug>/models/", include("registry.urls")),
+    path("w/<slug:slug>/judges/", include("judges.urls")),
     path("w/<slug:slug>/runs/", include("runs.urls")),
     path("api/", include("evalportal.api_urls")),
 ]

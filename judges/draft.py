@@ -49,7 +49,9 @@ class Draft:
         """Unsaved, without judge and number."""
         values = {name: getattr(self, name) for name in (*DECIDING, "note")}
         values["labels"] = [_tidy(label) for label in self.labels]
-        values["parameters"] = dict(self.parameters)
+        values["parameters"] = (
+            dict(self.parameters) if isinstance(self.parameters, Mapping) else self.parameters
+        )
         for name in ("minimum", "maximum", "threshold"):
             values[name] = None if values[name] is None else float(values[name])
         return JudgeVersion(**values)

@@ -19,6 +19,7 @@ from rest_framework.permissions import SAFE_METHODS
 from analysis.models import SavedComparison
 from datasets.assets import asset_store
 from datasets.models import Upload
+from judges.services import draft_of_rubric, judge_create
 from runs.services import Launch, launch
 from workspaces import services
 from workspaces.access import access_for
@@ -115,6 +116,7 @@ def things(
     return SimpleNamespace(
         version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(),
         by_hand=launch(held, website).runs.get(),
+        judge=judge_create(held, draft_of_rubric(alpha, "correctness", model_ids=[callable_model.pk])),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha),
         subset=version.dataset.subsets.create(name="First", size=1),
@@ -150,6 +152,10 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "datasets number": things.version.number,
         "datasets sha256": things.asset.sha256,
         "datasets key": "jsonl",
+        "judges pk": things.judge.judge_id,
+        "judges number": things.judge.number,
+        "judge pk": things.judge.judge_id,
+        "judge number": things.judge.number,
         "datasets position": 1,
         "datasets subset_id": things.subset.pk,
         "dataset pk": things.version.dataset.pk,
