@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from runs.views import actions, attempts, board, by_hand, exports, figures, inspector, launching, trying
+from runs.views import (
+    actions,
+    attempts,
+    board,
+    by_hand,
+    exports,
+    figures,
+    inspector,
+    items,
+    launching,
+    misses,
+    trying,
+)
 
 app_name = "runs"
 urlpatterns = [
@@ -21,6 +33,10 @@ urlpatterns = [
     path("<int:pk>/by-hand/import/", by_hand.pack_import, name="pack_import"),
     path("<int:pk>/by-hand/score/", by_hand.score, name="by_hand_score"),
     path("<int:pk>/by-hand/reopen/", by_hand.reopen, name="by_hand_reopen"),
+    path("<int:pk>/misses/", misses.misses, name="misses"),
+    path("<int:pk>/misses/<slug:kind>/", misses.misses_file, name="misses_file"),
+    path("difficulty/<int:version_id>/", items.difficulty, name="difficulty"),
+    path("items/<int:item_id>/history/", items.item_history, name="item_history"),
     path("<int:pk>/cancel/", actions.cancel, name="cancel"),
     path("<int:pk>/pause/", actions.pause, name="pause"),
     path("<int:pk>/resume/", actions.resume, name="resume"),

@@ -19,10 +19,12 @@ from rest_framework.permissions import SAFE_METHODS
 from analysis.models import SavedComparison
 from datasets.assets import asset_store
 from datasets.models import Upload
+from generation.models import Generation
+from generation.services import Wish, generation_begin
 from judges.services import draft_of_rubric, judge_create
 from runs.services import Launch, launch
 from workspaces import services
-from workspaces.access import access_for
+from workspaces.access import Access, access_for
 from workspaces.api_base import DeclaredRole, needed_role
 from workspaces.models import Membership, Role, User, Workspace
 
@@ -115,7 +117,7 @@ def things(
     managing = access_for(owner, "alpha")
     return SimpleNamespace(
         version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(),
-        by_hand=launch(held, website).runs.get(),
+        by_hand=launch(held, website).runs.get(), generation=generation_of(held, callable_model.pk),
         judge=judge_create(held, draft_of_rubric(alpha, "correctness", model_ids=[callable_model.pk])),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha),
@@ -124,6 +126,13 @@ def things(
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
         token=services.token_create(held, name="t", role=Role.EDITOR, expires_at=None)[0],
     )  # fmt: skip
+
+
+def generation_of(held: Access, model_id: int) -> Generation:
+    wish = Wish(name="Drafted", files=[("a.txt", b"Words.")], model_id=model_id)
+    generation = generation_begin(held, wish)
+    generation.drafts.create(number=1, question="Q?", reference="R", document="a.txt", passage=1, seq=1)
+    return generation
 
 
 def upload_of(person: User, workspace: Workspace) -> Upload:
@@ -165,6 +174,8 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "registry pk": things.model.pk,
         "model pk": things.model.pk,
         "runs pk": things.run.pk,
+        "runs version_id": things.version.pk,
+        "runs item_id": things.version.items.first().pk,
         "runs kind": "jsonl",
         "run pk": things.run.pk,
         "run kind": "jsonl",
@@ -173,6 +184,8 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "trial seq": 1,
         "attempt run_id": things.run.pk,
         "answer run_id": things.by_hand.pk,
+        "generation pk": things.generation.pk,
+        "generation number": 1,
     }
     area = route.name.replace(":", "-").split("-")[0]
     found = by_route.get(f"{route.name} {param}", by_area.get(f"{area} {param}"))

@@ -24,7 +24,7 @@ def inspector(request: HttpRequest, pk: int) -> HttpResponse:
     run = selectors.full_run(held.workspace, pk)
     if run is None:
         raise Http404("No such run")
-    wanted = _wanted(request)
+    wanted = wanted_trials(request)
     context: dict[str, Any] = {"run": run, "can_edit": held.can_edit, "wanted": wanted}
     target = request.headers.get("HX-Target") if is_htmx(request) else None
     if target == "drawer":
@@ -43,7 +43,8 @@ def inspector(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "runs/inspector.html", context)
 
 
-def _wanted(request: HttpRequest) -> TrialFilter:
+def wanted_trials(request: HttpRequest) -> TrialFilter:
+    """The filter of the item list, as the address says it."""
     section, verdict = request.GET.get("section", ""), request.GET.get("verdict", "")
     return TrialFilter(
         q=request.GET.get("q", "").strip()[:200],

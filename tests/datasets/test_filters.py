@@ -69,7 +69,7 @@ def test_the_card_counts_by_the_database(version: DatasetVersion) -> None:
     assert {key: n for key, _, n in profile.kinds} == {"text": 3, "choice": 1, "chat": 1}
     assert sum(bar.items for bar in profile.bars) == 5
     assert max(bar.share for bar in profile.bars) == 100
-    assert profile.most_tokens == 12
+    assert profile.most_tokens == 9
 
 
 def test_a_card_of_few_queries(version: DatasetVersion, django_assert_num_queries: Any) -> None:

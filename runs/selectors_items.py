@@ -1,0 +1,101 @@
+"""How models did on the items of a dataset, across runs: which are hard, and one item's history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, ExpressionWrapper, F, IntegerField, Q, QuerySet
+from django.db.models.functions import Left
+
+from datasets.models import DatasetVersion, Item
+from judges.metrics import Estimate, proportion
+from runs.models import Trial, TrialState
+from workspaces.models import Workspace
+
+ROWS = 50
+HISTORY_ROWS = 30
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class HardItem:
+    """An item with the share of its scored trials that passed."""
+
+    item: Item
+    estimate: Estimate
+    passed: int
+    cursor: str
+
+
+@dataclass(frozen=True)
+class HardPage:
+    """A page of items, the hardest first; `older` is the next page's cursor, or ''."""
+
+    rows: list[HardItem]
+    newer: str
+    older: str
+
+
+def scored_trials(workspace: Workspace) -> QuerySet[Trial]:
+    """Trials with a verdict, of runs and not of judgings."""
+    done = Trial.objects.filter(run__workspace=workspace, run__judged=None, state=TrialState.DONE)
+    return done.filter(passed__isnull=False)
+
+
+def hardest(
+    workspace: Workspace, version: DatasetVersion, *, section: str | None = None, after: str = ""
+) -> HardPage:
+    """Items of a version by the share of passed trials over all its runs, hardest first; two queries."""
+    trials = scored_trials(workspace).filter(run__dataset_version=version)
+    if section is not None:
+        trials = trials.filter(section=section)
+    rows = trials.order_by().values("item_id").annotate(
+        n=Count("pk"),
+        right=Count("pk", filter=Q(passed=True)),
+        place=F("item__position"),
+    )  # fmt: skip
+    rows = rows.annotate(ease=ExpressionWrapper(F("right") * MILLION / F("n"), IntegerField()))
+    if "-" in after:
+        ease, place = (int(part) if part.isascii() and part.isdigit() else 0 for part in after.split("-", 1))
+        rows = rows.filter(Q(ease__gt=ease) | Q(ease=ease, place__gt=place))
+    found = list(rows.order_by("ease", "place")[: ROWS + 1])
+    page = found[:ROWS]
+    items = _items([row["item_id"] for row in page])
+    shown = [
+        HardItem(
+            items[row["item_id"]], proportion(row["right"], row["n"]), row["right"],
+            f"{row['ease']}-{row['place']}",
+        )
+        for row in page
+    ]  # fmt: skip
+    return HardPage(shown, newer=after, older=shown[-1].cursor if len(found) > ROWS else "")
+
+
+def _items(ids: Sequence[int]) -> dict[int, Item]:
+    shown = Item.objects.filter(pk__in=ids).annotate(start=Left("prompt", 300))
+    only = shown.only("position", "version_id", "external_id", "section", "references", "tags")
+    return {item.pk: item for item in only}
+
+
+def history_of(workspace: Workspace, item: Item) -> list[Trial]:
+    """The latest trials of an item, also of its selves in other versions; with run, model and version."""
+    return list(
+        _trials_of(workspace, item)
+        .select_related("run__model", "run__dataset_version")
+        .defer("response", "run__summary")
+        .order_by("-pk")[:HISTORY_ROWS]
+    )
+
+
+def record_of(workspace: Workspace, item: Item) -> Estimate | None:
+    """The share of its scored trials that passed; None before there is one."""
+    trials = _trials_of(workspace, item).filter(state=TrialState.DONE, passed__isnull=False)
+    counts = trials.aggregate(n=Count("pk"), right=Count("pk", filter=Q(passed=True)))
+    return proportion(counts["right"], counts["n"]) if counts["n"] else None
+
+
+def _trials_of(workspace: Workspace, item: Item) -> QuerySet[Trial]:
+    same = Q(pk=item.pk)
+    if item.key:
+        same |= Q(version__dataset=item.version.dataset_id, key=item.key)
+    ids = Item.objects.filter(same).order_by().values("pk")
+    return Trial.objects.filter(item__in=ids, run__workspace=workspace, run__judged=None)
