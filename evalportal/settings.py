@@ -241,6 +241,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunStatus": "runs.models.RunStatus",
         "TrialState": "runs.models.TrialState",
+        "DraftedQueryState": "generation.models.DraftState",
         "Role": "workspaces.models.Role",
     },
 }

@@ -4,6 +4,7 @@ HTML and PDF are read by a process of their own, which may use so much memory an
 what a file unpacks to cannot be known beforehand.
 """
 
+import io
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from charset_normalizer import from_bytes
+from datasets.importers.encodings import encoding_of
 
 MOST_DOCUMENTS = 50
 MOST_BYTES = 20 << 20  # of one
@@ -129,14 +130,9 @@ def label_of(source_name: str) -> str:
 def _decoded(data: bytes) -> str:
     if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadDocument("it is no text file")
+    encoding = encoding_of(io.BytesIO(data))
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        best = from_bytes(data[:200_000]).best()
-    if best is None:
-        raise BadDocument("its encoding is unknown; save it as UTF-8")
-    try:
-        return data.decode(best.encoding)
+        return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except (UnicodeDecodeError, LookupError) as error:
         raise BadDocument("its encoding is unknown; save it as UTF-8") from error
 

@@ -50,12 +50,14 @@ PASSAGE_FIELDS = (
 )
 DRAFT_FIELDS = (
     FieldUse("question", "prompt"),
-    FieldUse("choices", "choices"),
     FieldUse("reference", "reference"),
     FieldUse("document", "section"),
     FieldUse("id", "id"),
     FieldUse("metadata", "metadata"),
 )
+
+
+CHOICE_FIELDS = (FieldUse("choices", "choices"),)
 
 
 class GenerationProblems(Exception):
@@ -290,7 +292,7 @@ def generation_publish(
             access,
             name.strip() or generation.name,
             (_published(generation, draft) for draft in drafts.iterator()),
-            DRAFT_FIELDS,
+            (*DRAFT_FIELDS, *CHOICE_FIELDS) if drafts.exclude(choices=[]).exists() else DRAFT_FIELDS,
             words,
         )
     except ImportProblems as error:
