@@ -91,6 +91,7 @@ class PartPair:
     second: Floats
     binary: bool
     weight: float
+    keys: Integers
 
     @property
     def n(self) -> int:
@@ -105,12 +106,12 @@ class PartPair:
 def paired(first: Column, second: Column, weight: float) -> PartPair:
     """On the items that both have scored."""
     if np.array_equal(first.keys, second.keys):
-        a, b = first.scores, second.scores
+        keys, a, b = first.keys, first.scores, second.scores
     else:
-        _, at, there = np.intersect1d(first.keys, second.keys, assume_unique=True, return_indices=True)
+        keys, at, there = np.intersect1d(first.keys, second.keys, assume_unique=True, return_indices=True)
         a, b = first.scores[at], second.scores[there]
     known = ~(np.isnan(a) | np.isnan(b))
-    return PartPair(a[known], b[known], first.binary and second.binary, weight)
+    return PartPair(a[known], b[known], first.binary and second.binary, weight, keys[known])
 
 
 def difference(parts: Sequence[PartPair]) -> Difference:

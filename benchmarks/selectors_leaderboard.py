@@ -114,7 +114,7 @@ def leaderboard(benchmark: Benchmark, phase: Phase | None, view: View = View()) 
     for row in evaluations_of(benchmark.workspace).filter(benchmark=benchmark, phase=phase):
         found = scored(row)
         try:
-            rows.append(_row(found, parts, phase, view))
+            rows.append(row_of(found, parts, phase, view))
         except NotComparable as error:
             unranked.append(Unranked(found, str(error)))
     chosen = sorted(_chosen(rows, view.show), key=lambda row: -(row.overall.value or 0.0))
@@ -127,8 +127,8 @@ def leaderboard(benchmark: Benchmark, phase: Phase | None, view: View = View()) 
 TITLES = {"answer_rate": "Answer rate", "exact_match": "Exact match", "duration": "Duration", "cost": "Cost"}
 
 
-def _row(found: Scored, parts: Sequence[BenchmarkPart], phase: Phase | None, view: View) -> Row:
-    """Raises NotComparable."""
+def row_of(found: Scored, parts: Sequence[BenchmarkPart], phase: Phase | None, view: View) -> Row:
+    """An evaluation beside the benchmark as it is now. Raises NotComparable."""
     if found.shortfall:
         raise NotComparable(found.shortfall)
     marks: list[str] = ["recorded responses"] if found.row.frozen.get("recorded") else []

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from benchmarks.views import public
 from evalportal import health
 from runs.views import status
 from workspaces import views as workspace_views
@@ -25,6 +26,8 @@ urlpatterns = [
     path("w/<slug:slug>/models/", include("registry.urls")),
     path("w/<slug:slug>/judges/", include("judges.urls")),
     path("w/<slug:slug>/runs/", include("runs.urls")),
+    path("w/<slug:slug>/benchmarks/", include("benchmarks.urls")),
+    path("shared/benchmarks/<str:token>/", public.board, name="benchmark_public"),
     path("api/", include("evalportal.api_urls")),
 ]
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart, EvaluationTask, Phase
 from benchmarks.scales import Counted, scale_of
 from benchmarks.selectors import parts_of
+from benchmarks.selectors_evaluate import used
 from benchmarks.selectors_leaderboard import wanted_slice
 from registry.models import RegisteredModel
 from registry.selectors import models_for
@@ -104,14 +105,6 @@ def _check_limit(access: Access, phase: Phase | None, model: RegisteredModel) ->
         raise CannotEvaluate(
             f"Phase {phase.name} takes {phase.most_runs} {times} of {whose}; {made} are made already."
         )
-
-
-def used(phase: Phase, *, model: RegisteredModel | None, person: Any) -> int:
-    """Evaluations that count against the phase's limit for this model, or this person."""
-    rows = phase.evaluations.all()
-    if phase.most_per == Phase.Per.PERSON:
-        return rows.filter(created_by=person).count()
-    return rows.filter(model=model).count() if model else 0
 
 
 def _launch(

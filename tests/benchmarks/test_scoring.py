@@ -53,7 +53,7 @@ def test_the_type_one_error_of_several_parts() -> None:
         for n, p, weight in ((200, 0.7, 1.0), (300, 0.4, 2.0)):
             hard = rng.random(n) < p
             pair = [np.where(rng.random(n) < 0.3, rng.random(n) < p, hard).astype(float) for _ in range(2)]
-            parts.append(PartPair(pair[0], pair[1], True, weight))
+            parts.append(PartPair(pair[0], pair[1], True, weight, np.arange(n)))
         test = difference(parts).test
         called += bool(test.p is not None and test.p < 0.05)
     assert called / draws <= 0.06
@@ -70,7 +70,7 @@ def test_one_part_is_exact_mcnemar_and_items_meet_by_key() -> None:
 
 
 def test_two_parts_without_any_difference_decide_nothing() -> None:
-    same = PartPair(np.ones(5), np.ones(5), True, 1.0)
+    same = PartPair(np.ones(5), np.ones(5), True, 1.0, np.arange(5))
     assert difference([same, same]).test.p is None
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks as zip files: a YAML document and the items, within limits; also in Codabench's shape."""

@@ -1,0 +1,1 @@
+"""Pages of benchmarks: the list, each benchmark's tabs, evaluations, tasks, gates, bundles."""
