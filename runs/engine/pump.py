@@ -18,6 +18,7 @@ from django.conf import settings
 from registry.client import Client
 from runs.engine import claiming, disk, leases
 from runs.engine.attempts import attempt, settled_outcome
+from runs.engine.circuit import OPENS_AFTER
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gate, Gates
 from runs.engine.journal import Journal
@@ -37,7 +38,7 @@ LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_MOST = 1_000
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
-NEVER_REACHED = 12  # failed connections before the first answer of any kind
+NEVER_REACHED = OPENS_AFTER  # failed connections before the first answer of any kind
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
