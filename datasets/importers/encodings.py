@@ -13,7 +13,8 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 OTHER = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"PAR1")  # not text at all
-FALLBACK = "cp1252"
+WESTERN = "cp1252"
+NEARLY = 0.1
 
 
 def encoding_of(file: BinaryIO) -> str:
@@ -34,8 +35,19 @@ def encoding_of(file: BinaryIO) -> str:
     odd = [line for line in foreign if not _is_utf8(line)]
     if not odd or 2 * len(odd) <= len(foreign):
         return "utf-8"
-    found = from_bytes(b"\n".join(odd)[:DETECTED_BYTES]).best()
-    return codecs.lookup(found.encoding).name if found and found.encoding != "utf_8" else FALLBACK
+    return _guessed(b"\n".join(odd)[:DETECTED_BYTES])
+
+
+def _guessed(sample: bytes) -> str:
+    """The likeliest; Western European wins where another is hardly likelier."""
+    found = list(from_bytes(sample))
+    best = found[0] if found else None
+    if best is None or best.encoding == "utf_8":
+        return WESTERN
+    near = any(
+        WESTERN in match.could_be_from_charset and match.chaos <= best.chaos + NEARLY for match in found
+    )
+    return WESTERN if near else codecs.lookup(best.encoding).name
 
 
 def _is_utf8(line: bytes) -> bool:
