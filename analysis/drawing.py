@@ -49,6 +49,8 @@ def density_path(values: npt.NDArray[np.int32], high: float) -> str:
     smooth = np.convolve(counts, kernel / kernel.sum(), mode="same")
     tops = HEIGHT - 36.0 * smooth / (smooth.max() or 1.0)
     seen = np.flatnonzero(tops < HEIGHT - 0.05)
+    if not len(seen):
+        return ""
     first, last = int(seen[0]), int(seen[-1])
     line = "".join(f"L{at + 0.5:g} {tops[at]:.1f}" for at in range(first, last + 1))
     return f"M{first} {HEIGHT:g}{line}L{last + 1} {HEIGHT:g}z"

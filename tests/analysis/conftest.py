@@ -90,3 +90,13 @@ def _tally(run: Run, scorer: str, scores: Sequence[Score]) -> None:
         run=run, scorer=scorer, scored=len(values), passed=sum(bool(score.passed) for score in scores),
         value_sum=sum(values), value_sum_squares=sum(value * value for value in values),
     )  # fmt: skip
+
+
+@pytest.fixture
+def three(dataset: Callable[..., DatasetVersion], scored_run: Made) -> list[Run]:
+    """A, B and C over 40 items: B fixes 12 of A's and breaks 2; C is like A but has one error."""
+    version = dataset(40)
+    first = [1] * 20 + [0] * 20
+    second = [0] * 2 + [1] * 18 + [1] * 12 + [0] * 8
+    third = [ERRORED, *first[1:]]
+    return [scored_run(version, outcomes) for outcomes in (first, second, third)]
