@@ -39,6 +39,8 @@ SCORERS = PluginTable(
         ("json_schema", "judges.scorers.json_schema:JsonSchema"),
         ("length", "judges.scorers.length:Length"),
         ("refusal", "judges.scorers.refusal:Refusal"),
+        ("latency", "judges.scorers.latency:Latency"),
+        ("cost", "judges.scorers.cost:Cost"),
         ("python", "judges.scorers.python_expression:PythonExpression"),
     ),
 )
@@ -46,8 +48,6 @@ SCORERS = PluginTable(
 AWAITING_ENGINE = PluginTable(
     "scorer",
     (
-        ("latency", "judges.scorers.latency:Latency"),  # Subject.latency_ms
-        ("cost", "judges.scorers.cost:Cost"),  # Subject.cost
         ("semantic", "judges.scorers.semantic:Semantic"),  # an awaited call with `embed`
     ),
 )

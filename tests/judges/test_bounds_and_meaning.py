@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from judges.options import BadOptions, read_options
-from judges.scorers import AWAITING_ENGINE, Subject, Verdict
+from judges.scorers import SCORERS, Subject, Verdict
 from judges.scorers.semantic import Semantic, cosine
 
 
 def scored(key: str, subject: Subject, **options: Any) -> Verdict:
-    kind = AWAITING_ENGINE[key]
+    kind = SCORERS[key]
     verdict: Verdict = kind(read_options(kind, options)).score(subject)
     return verdict
 
