@@ -206,6 +206,9 @@ class LaunchSerializer(serializers.Serializer[Any]):
         required=False, help_text="Failed calls per trial before it is errored"
     )
     limit = serializers.IntegerField(required=False, allow_null=True, help_text="Only the first items")
+    subset_id = serializers.IntegerField(
+        required=False, allow_null=True, max_value=LARGEST_ID, help_text="Only a saved part of the dataset"
+    )
     cost_ceiling = serializers.DecimalField(
         14, 4, required=False, allow_null=True,
         help_text="Dollars of each run, which pauses before it is passed; needs known prices",

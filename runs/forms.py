@@ -7,8 +7,9 @@ from typing import Any
 
 from django import forms
 
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Subset
 from datasets.selectors import ready_versions
+from datasets.subsets import subsets_of
 from judges.scorers import BadOptions, build_scorer
 from judges.scorers.numbers import read_number
 from judges.templating import DEFAULT_TEMPLATE
@@ -35,6 +36,7 @@ FORM_NAMES = {
     "recorded_names": "recorded",
     "opponent_run_id": "opponent",
     "opponent_recorded": "opponent",
+    "subset_id": "subset",
 }
 MODELS_FIELD = {"recorded": "recorded", BY_HAND: "by_hand_name"}
 MOSTLY = 0.8
@@ -65,6 +67,7 @@ class LaunchForm(forms.Form):
     concurrency = forms.IntegerField(required=False)
     max_failures = forms.IntegerField(required=False, initial=5)
     limit = forms.IntegerField(required=False)
+    subset = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
     cost_ceiling = forms.DecimalField(required=False, max_digits=14, decimal_places=4)
     token_ceiling = forms.IntegerField(required=False)
     cache = forms.BooleanField(required=False)
@@ -79,6 +82,8 @@ class LaunchForm(forms.Form):
         self.versions: list[DatasetVersion] = list(ready_versions(workspace)[:200])
         self.judges_offered = versions_offered(workspace, self.initial.get("judges") or ())
         self._choices("judges", [(version.pk, version.judge.name) for version in self.judges_offered])
+        self.subsets: list[Subset] = list(subsets_of(workspace).select_related("dataset")[:500])
+        self._choices("subset", [("", ""), *((subset.pk, subset.name) for subset in self.subsets)])
         self._choices("models", [(model.pk, model.title) for model in self.models_offered])
         self._choices("dataset_version", [(version.pk, str(version)) for version in self.versions])
         self._choices("recorded", [(name, name) for name in recorded_names(workspace)])
@@ -201,6 +206,7 @@ class LaunchForm(forms.Form):
             concurrency=data.get("concurrency"),
             max_failures=_or(data.get("max_failures"), 5),
             limit=data.get("limit"),
+            subset_id=data.get("subset"),
             responses=responses,
             cost_ceiling=data.get("cost_ceiling") if calls else None,
             token_ceiling=data.get("token_ceiling") if calls else None,
@@ -266,6 +272,7 @@ def initial_of_run(run: Run) -> dict[str, Any]:
         ),
         "epochs": config.get("epochs", 1),
         "limit": config.get("limit"),
+        "subset": config["dataset"].get("subset", {}).get("id"),
         "concurrency": None if recorded or by_hand else config.get("concurrency"),
         "max_failures": config.get("max_failures", 5),
         "cost_ceiling": None if run.cost_ceiling is None else shortest(run.cost_ceiling),

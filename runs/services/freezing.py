@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from datasets.subsets import subset_frozen
 from judges.scorers import SCORERS
 from registry.models import RegisteredModel
 from runs.services import forecast
@@ -44,8 +45,16 @@ def frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dic
             "name": plan.version.dataset.name,
             "version": plan.version.number,
             "content_hash": plan.version.content_hash,
+            **_subset(plan, wish),
         },
     }
+
+
+def _subset(plan: LaunchPlan, wish: Launch) -> dict[str, Any]:
+    """The saved part that was asked for, as it was defined then."""
+    if plan.subset is None:
+        return {}
+    return {"subset": subset_frozen(plan.subset, plan.trials_per_run // max(1, wish.epochs))}
 
 
 def frozen_model(model: RegisteredModel) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from datasets.models import DatasetVersion, Item
+from datasets.models import DatasetVersion, Item, Subset
 from datasets.selectors import ready_versions
+from datasets.subsets import subset_items, subsets_of
 from evalportal.lib.plugins import UnknownPlugin
 from judges.scorers import BadOptions, build_scorer
 from judges.templating import check_template
@@ -37,14 +38,16 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     """Checks a launch and foretells calls, cost, duration and precision. Changes nothing."""
     problems: dict[str, list[str]] = defaultdict(list)
     version = _version(access, wish, problems)
+    subset = _subset(access, wish, version, problems)
     targets = _targets(access, wish, version, problems)
     _check_numbers(wish, targets, problems)
     _check_scoring(wish, problems)
     _check_ceilings(wish, targets, problems)
     problems |= judging.launch_problems(access, wish, version, targets)
-    per_run = _trials(wish, _items(wish, version) if version else 0)
+    per_run = _trials(wish, _items(wish, version, subset) if version else 0)
     if version and version.item_count and not per_run:
-        problems["sections"].append("No item of this version is in one of these sections, or named.")
+        field = "subset_id" if subset else "sections"
+        problems[field].append("No item of this version is in that subset or these sections, or named.")
     if per_run * len(targets) > MAX_TRIALS:
         problems["epochs"].append(f"{per_run * len(targets):,} trials are more than {MAX_TRIALS:,}.")
     calls, judge_calls, found = _foretold(wish, version, targets, per_run)
@@ -66,6 +69,7 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         problems=dict(problems),
         warnings=forecast.ceiling_warnings(found, wish, month) if found else (),
         bars=forecast.ceiling_bars(found, wish),
+        subset=subset,
     )
 
 
@@ -92,9 +96,12 @@ def items_in(version: DatasetVersion, sections: Sequence[str]) -> int:
     return sum(section["items"] for section in version.sections if section["name"] in sections)
 
 
-def _items(wish: Launch, version: DatasetVersion) -> int:
-    if wish.item_ids:
-        return Item.objects.filter(version=version, pk__in=wish.item_ids).count()
+def _items(wish: Launch, version: DatasetVersion, subset: Subset | None) -> int:
+    if wish.item_ids or subset:
+        items = subset_items(subset, version) if subset else Item.objects.filter(version=version)
+        items = items.filter(pk__in=wish.item_ids) if wish.item_ids else items
+        items = items.filter(section__in=wish.sections) if wish.sections and not wish.item_ids else items
+        return items.count()
     return items_in(version, wish.sections)
 
 
@@ -162,6 +169,17 @@ def _version(access: Access, wish: Launch, problems: dict[str, list[str]]) -> Da
     if version is None:
         problems["dataset_version_id"].append("Choose a dataset version of this workspace.")
     return version
+
+
+def _subset(
+    access: Access, wish: Launch, version: DatasetVersion | None, problems: dict[str, list[str]]
+) -> Subset | None:
+    if not wish.subset_id or version is None:
+        return None
+    subset = subsets_of(access.workspace).filter(pk=wish.subset_id, dataset=version.dataset_id).first()
+    if subset is None:
+        problems["subset_id"].append(f"Choose a subset of {version.dataset.name}, or none.")
+    return subset
 
 
 def _targets(
@@ -303,7 +321,10 @@ def _create_run(
         config=frozen_config(plan, wish, model),
         **by_hand.first_status(wish.responses),
     )
-    insert_trials(run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections, item_ids=wish.item_ids)
+    insert_trials(
+        run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections, item_ids=wish.item_ids,
+        subset=plan.subset,
+    )  # fmt: skip
     LogLine.objects.create(
         run=run,
         at=timezone.now(),
@@ -315,11 +336,21 @@ def _create_run(
 
 
 def insert_trials(
-    run: Run, *, epochs: int, limit: int | None, sections: Sequence[str] = (), item_ids: Sequence[int] = ()
+    run: Run,
+    *,
+    epochs: int,
+    limit: int | None,
+    sections: Sequence[str] = (),
+    item_ids: Sequence[int] = (),
+    subset: Subset | None = None,
 ) -> None:
     """All trials of a run in one statement; `seq` goes item by item, epochs side by side."""
     column, chosen = ("id", item_ids) if item_ids else ("section", sections)
     within = f"AND {column} IN ({', '.join(['%s'] * len(chosen))})" if chosen else ""
+    drawn: Sequence[Any] = ()
+    if subset:
+        kept, drawn = subset_items(subset, run.dataset_version).values("pk").query.sql_with_params()
+        within = f"AND id IN ({kept}) {within}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -335,5 +366,5 @@ def insert_trials(
             WHERE chosen.place <= %s
             ORDER BY chosen.place, epochs.epoch
             """,  # noqa: S608 (placeholders)
-            [epochs, run.dataset_version_id, *chosen, run.pk, epochs, limit or 2**31 - 1],
+            [epochs, run.dataset_version_id, *drawn, *chosen, run.pk, epochs, limit or 2**31 - 1],
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Subset
 from judges.models import JudgeVersion
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
@@ -29,7 +29,7 @@ class Launch:
     `judges` are asked about each run's responses. Those that compare need others: of an earlier run, of the
     version's recorded responses, or else of the launch's first model.
     `sections` narrows the version to those of its sections, `limit` to the first items of what is left;
-    `item_ids` names items alone, a few.
+    `item_ids` names items alone, a few. `subset_id` is a saved part of the dataset, taken before the others.
     """
 
     dataset_version_id: int | None
@@ -47,6 +47,7 @@ class Launch:
     limit: int | None = None
     sections: Sequence[str] = ()
     item_ids: Sequence[int] = ()
+    subset_id: int | None = None
     responses: str = "fresh"
     cost_ceiling: Decimal | None = None
     token_ceiling: int | None = None
@@ -97,3 +98,4 @@ class LaunchPlan:
     problems: Mapping[str, list[str]]
     warnings: Sequence[str] = ()
     bars: Sequence[Spent] = ()
+    subset: Subset | None = None

@@ -82,6 +82,8 @@ def sheet_context(request: HttpRequest) -> dict[str, Any]:
     version = whole(query.get("dataset_version"))
     if version:
         initial["dataset_version"] = version
+    if subset := whole(query.get("subset")):
+        initial["subset"] = subset
     form = LaunchForm(workspace, initial=initial)
     if run is None:
         form.choose_defaults()
