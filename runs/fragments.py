@@ -13,15 +13,16 @@ from django.template.loader import render_to_string
 from runs import selectors
 from runs.metrics import run_metrics, section_rows
 from runs.models import ACTIVE_STATUSES, Run
+from runs.selectors_judges import judge_rows
 from workspaces.models import Workspace
 
 Reader = Callable[[Run], Any]
 LOG_TAIL = 60
 
 READERS: Mapping[str, Reader] = {
-    "card": selectors.card,
     "metrics": run_metrics,
     "sections": section_rows,
+    "judges": judge_rows,
     "lines": lambda run: selectors.log_lines(run, last=LOG_TAIL),
 }
 
@@ -36,13 +37,14 @@ class Fragment:
 
 FRAGMENTS: Mapping[str, Fragment] = {
     "card": Fragment("_card.html"),
-    "card-status": Fragment("_card_status.html", ()),
+    "card-status": Fragment("_card_status.html"),
     "card-score": Fragment("_card_score.html"),
     "card-grid": Fragment("_card_grid.html"),
     "card-facts": Fragment("_card_facts.html"),
     "question": Fragment("_question.html"),
     "stream": Fragment("_stream.html"),
     "header": Fragment("_header.html"),
+    "judges": Fragment("_judges.html", ("judges",)),
     "budget": Fragment("_budget.html", ()),
     "header-facts": Fragment("_header_facts.html"),
     "notice": Fragment("_notice.html"),
@@ -55,11 +57,20 @@ FRAGMENTS: Mapping[str, Fragment] = {
 # What a page shows of a run while it goes on, and what is swapped once its status changes.
 LIVE = {
     "board": ("card-status", "card-score", "card-grid", "card-facts", "question", "stream"),
-    "run": ("card-status", "header-facts", "budget", "metrics", "sections", "log-rate", "log-lines"),
+    "run": (
+        "card-status",
+        "header-facts",
+        "budget",
+        "metrics",
+        "sections",
+        "judges",
+        "log-rate",
+        "log-lines",
+    ),
 }
 WHOLE = {
     "board": ("card",),
-    "run": ("header", "budget", "notice", "metrics", "sections", "log-rate", "log-lines"),
+    "run": ("header", "budget", "notice", "metrics", "sections", "judges", "log-rate", "log-lines"),
 }
 
 
@@ -81,11 +92,12 @@ def render_frame(
     run = selectors.full_run(workspace, run_id)
     if run is None:
         return None
-    context = {"run": run, "can_edit": can_edit, "workspace": workspace, "oob": True}
-    names = (LIVE if run.status == known else WHOLE)[view]
-    for need in {need for name in names for need in FRAGMENTS[name].needs}:
+    card = selectors.card(run)
+    context = {"run": run, "card": card, "can_edit": can_edit, "workspace": workspace, "oob": True}
+    names = (LIVE if card.shown_status == known else WHOLE)[view]
+    for need in {need for name in names for need in FRAGMENTS[name].needs} - {"card"}:
         context[need] = READERS[need](run)
-    return Frame(run.pk, run.sequence, run.status, "".join(render(name, context) for name in names))
+    return Frame(run.pk, run.sequence, card.shown_status, "".join(render(name, context) for name in names))
 
 
 def render(name: str, context: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from datasets.models import ItemAsset
@@ -17,11 +17,13 @@ from runs.models import (
     GridCell,
     Run,
     RunStatus,
+    Score,
     Tally,
     Trial,
     TrialState,
     cell_size,
 )
+from runs.selectors_judges import Judging, judgings_of
 from workspaces.models import Workspace
 
 STAYS_ON_BOARD = timedelta(hours=1)
@@ -41,9 +43,10 @@ def listed(workspace: Workspace) -> QuerySet[Run]:
 
 
 def on_board() -> Q:
-    return Q(judged=None) & (
-        Q(status__in=ACTIVE_STATUSES) | Q(finished_at__gt=timezone.now() - STAYS_ON_BOARD)
-    )
+    """Runs at work, those whose judges are, and those that finished a while ago."""
+    judging = Exists(Run.objects.filter(judged=OuterRef("pk"), status__in=ACTIVE_STATUSES))
+    recent = Q(finished_at__gt=timezone.now() - STAYS_ON_BOARD)
+    return Q(judged=None) & (Q(status__in=ACTIVE_STATUSES) | recent | Q(judging))
 
 
 def with_counters(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -193,6 +196,12 @@ class Card:
     failures: Sequence[tuple[str, int]] = field(default_factory=tuple)
     ahead: int = 0
     assets: Sequence[ItemAsset] = field(default_factory=tuple)
+    judging: Judging | None = None
+
+    @property
+    def shown_status(self) -> str:
+        """The run's, but “judging” while its judges are at work on a finished run."""
+        return "judging" if self.judging and self.run.is_finished else str(self.run.status)
 
 
 def cards(runs: Sequence[Run]) -> list[Card]:
@@ -203,7 +212,9 @@ def cards(runs: Sequence[Run]) -> list[Card]:
     flying = seqs_in_flight(runs)
     failures = failure_kinds([run.pk for run in runs if run.errored])
     grids = {run.pk: "" if run.judged_id else grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
+    judging = judgings_of(runs)
     made = [_card(run, runs, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
+    made = [replace(each, judging=judging.get(each.run.pk)) for each in made]
     return [_with_glimpse(each, glimpses.get(each.run.pk), assets) for each in made]
 
 
@@ -274,22 +285,40 @@ class TrialFilter:
     q: str = ""
     section: str | None = None
     verdict: str = ""
+    by: str = ""  # a scorer of the run; empty: its first
 
 
 VERDICTS = {
     "correct": Q(state=TrialState.DONE, passed=True),
     "incorrect": Q(state=TrialState.DONE, passed=False),
     "unscored": Q(state=TrialState.DONE, passed=None),
+    "tied": Q(state=TrialState.DONE, passed=None, answer="tie"),
     "errored": Q(state=TrialState.ERRORED),
     "waiting": Q(state__in=(TrialState.PENDING, TrialState.WAITING, TrialState.LEASED)),
     "canceled": Q(state=TrialState.CANCELED),
 }
 
 
+# The same by another scorer than the first: its own scores.
+SCORE_VERDICTS = {
+    "correct": Q(passed=True),
+    "incorrect": Q(passed=False),
+    "unscored": Q(value=None),
+    "tied": Q(value__isnull=False, passed=None),
+}
+
+
+def verdict_filter(run: Run, wanted: TrialFilter) -> Q:
+    """What the filter asks of verdicts; nothing where it asks for none."""
+    names = run.scorer_names
+    if wanted.verdict in SCORE_VERDICTS and wanted.by in names and wanted.by != names[0]:
+        given = Score.objects.filter(SCORE_VERDICTS[wanted.verdict], trial=OuterRef("pk"), scorer=wanted.by)
+        return Q(Exists(given))
+    return VERDICTS.get(wanted.verdict, Q())
+
+
 def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
-    trials = Trial.objects.filter(run=run)
-    if wanted.verdict in VERDICTS:
-        trials = trials.filter(VERDICTS[wanted.verdict])
+    trials = Trial.objects.filter(run=run).filter(verdict_filter(run, wanted))
     if wanted.section is not None:
         trials = trials.filter(section=wanted.section)
     if wanted.q:
@@ -321,11 +350,14 @@ def trial_count(run: Run, wanted: TrialFilter) -> int | None:
         return {"": run.total, "errored": run.errored, "canceled": run.canceled}[wanted.verdict]
     if wanted.section is None and wanted.verdict == "waiting":
         return run.total - run.terminal
+    if wanted.verdict == "tied":
+        return trials_of(run, wanted).count()
     names = run.scorer_names
+    by = wanted.by if wanted.by in names else next(iter(names), None)
     tallies = [
         tally
         for tally in Tally.objects.filter(run=run)
-        if names and tally.scorer == names[0] and wanted.section in (None, tally.section)
+        if tally.scorer == by and wanted.section in (None, tally.section)
     ]
     sums = {
         "correct": sum(tally.passed for tally in tallies),

@@ -270,7 +270,7 @@ def score_by(trial: Trial, scorer: str) -> Score | None:
 
 @register.filter
 def scorer_title(name: str, run: Run) -> str:
-    for scorer in run.config.get("scorers", []):
+    for scorer in run.all_scorers:
         if scorer["name"] == name:
             return str(scorer.get("title") or name)
     return name

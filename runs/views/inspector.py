@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 
-from runs import selectors, selectors_pages
+from runs import selectors, selectors_judges, selectors_pages
 from runs.metrics import run_metrics, section_rows
 from runs.models import Run
 from runs.selectors import VERDICTS, TrialFilter
@@ -13,7 +13,7 @@ from runs.views.asked import as_workspace_request, is_htmx, run_or_404, whole
 from workspaces import access
 
 LOG_SHOWN = 200
-VERDICT_WORDS = {"errored": "Errors"}
+VERDICT_WORDS = {"errored": "Errors", "tied": "A tie"}
 VERDICT_CHOICES = [(name, VERDICT_WORDS.get(name, name.capitalize())) for name in VERDICTS]
 
 
@@ -36,6 +36,7 @@ def inspector(request: HttpRequest, pk: int) -> HttpResponse:
         "card": selectors.card(run),
         "metrics": run_metrics(run),
         "sections": section_rows(run),
+        **_judges(run, held.can_edit),
         "lines": selectors.log_lines(run, last=LOG_SHOWN),
         "socket_query": f"view=run&run={run.pk}",
         **_drawer(request, run, wanted),
@@ -50,16 +51,18 @@ def wanted_trials(request: HttpRequest) -> TrialFilter:
         q=request.GET.get("q", "").strip()[:200],
         section=None if not section else "" if section == "-" else section,
         verdict=verdict if verdict in VERDICTS else "",
+        by=request.GET.get("by", "")[:80],
     )
 
 
 def _items(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, Any]:
     before, after = whole(request.GET.get("before")), whole(request.GET.get("after"))
+    compares = any(judge["kind"] == "compare" for judge in run.config.get("judges", []))
     return {
         "trials": selectors.trial_page(run, wanted, before=before, after=after),
         "items_count": selectors.trial_count(run, wanted),
         "section_names": [section["name"] for section in run.dataset_version.sections],
-        "verdicts": VERDICT_CHOICES,
+        "verdicts": [choice for choice in VERDICT_CHOICES if compares or choice[0] != "tied"],
         "open_seq": whole(request.GET.get("item")),
     }
 
@@ -72,6 +75,16 @@ def _drawer(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, An
     previous, following = selectors.trial_neighbours(run, wanted, trial.seq)
     prompt = selectors_pages.prompt_of_trial(run, trial)
     return {"trial": trial, "previous": previous, "following": following, "prompt": prompt}
+
+
+def _judges(run: Run, can_edit: bool) -> dict[str, Any]:
+    """What judges said, and those that may be added."""
+    found: dict[str, Any] = {"judges": selectors_judges.judge_rows(run)}
+    if can_edit and not run.judged_id:
+        others = selectors_judges.opponents_on(run.dataset_version, but=run.pk)
+        found["opponents"] = [other for other in others if other.value.startswith("run:")]
+        found["judges_offered"] = selectors_judges.versions_offered(run.workspace)
+    return found
 
 
 @access.requires()
