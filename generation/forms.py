@@ -35,8 +35,7 @@ class BeginForm(forms.Form):
             name=data["name"],
             files=contents(files),
             model_id=data["model"],
-            template=(data["template"].strip() and data["template"])
-            or PROMPTS[data["prompt"] or "facts"].template,
+            template=template_of(data["prompt"], data["template"]),
             wanted=data["wanted"],
             passage_characters=data["passage_characters"] or USUAL_PASSAGE,
             params=params,
@@ -48,6 +47,13 @@ class BeginForm(forms.Form):
         for name, texts in problems.items():
             for text in texts:
                 self.add_error(name if name in self.fields and not self.errors.get(name) else None, text)
+
+
+def template_of(prompt: str, template: str) -> str:
+    """What was typed, or the prompt's own where nothing was changed."""
+    typed = template.replace("\r\n", "\n").strip()
+    unchanged = not typed or typed in (each.template.strip() for each in PROMPTS.values())
+    return PROMPTS[prompt or "facts"].template if unchanged else typed
 
 
 def contents(files: Sequence[Any]) -> list[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ from django.test import Client
 
 from datasets.models import Item
 from generation.models import Draft, DraftState, Generation
+from generation.prompts import PROMPTS
 from generation.selectors import standing
 from generation.services import (
     GenerationProblems,
@@ -172,7 +173,8 @@ def test_the_form_begins_or_says_what_is_wrong(
 ) -> None:
     client, chosen = client_of(editor), model()
     url = "/w/alpha/datasets/generate/"
-    wish = {"name": "Towns", "model": chosen.pk, "prompt": "reasoning", "wanted": "2", "template": ""}
+    unchanged = PROMPTS["facts"].template.replace("\n", "\r\n")
+    wish = {"name": "Towns", "model": chosen.pk, "prompt": "reasoning", "wanted": "2", "template": unchanged}
     assert client.post(url, wish).status_code == 422
     broken = client.post(url, wish | {"files": [SimpleUploadedFile("a.pdf", b"x")], "wanted": "x"})
     assert broken.status_code == 422
