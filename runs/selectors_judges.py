@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.core.cache import cache
 from django.db.models import Count
@@ -31,7 +31,7 @@ FLAGS = {
 
 def versions_offered(workspace: Workspace, also: Iterable[int] = ()) -> list[JudgeVersion]:
     """The newest version of each judge, and those asked for by id; by name."""
-    newest = [judge.latest_id for judge in judges_of(workspace) if judge.latest_id]
+    newest = [pk for pk in judges_of(workspace).values_list("latest_id", flat=True) if pk]
     rows = versions_in(workspace).filter(pk__in=[*newest, *also], judge__archived_at=None)
     return sorted(rows, key=lambda version: (version.judge.name.casefold(), -version.number))
 
@@ -44,7 +44,7 @@ class Opponent:
     words: str
 
 
-def opponents_on(version: DatasetVersion, but: int | None = None) -> list[Opponent]:
+def opponents_on(version: DatasetVersion, but: int = 0) -> list[Opponent]:
     """Recorded responses, then the newest runs on this version."""
     recorded = [
         Opponent(f"recorded:{name}", f"{name}, recorded") for name in version.response_models[:OPPONENTS]
@@ -132,11 +132,9 @@ def said_by(run: Run, scorer: str, sums: Sums) -> Said:
         return Said({}, (), {})
     key = f"said:{run.pk}:{scorer}".replace(" ", "_")
     if count > COUNTED_AT_ONCE and not run.is_finished:
-        found: Said = cache.get_or_set(key, lambda: _count_said(run, scorer), COUNTED_EVERY_S)
-        return found
+        return cast(Said, cache.get_or_set(key, lambda: _count_said(run, scorer), COUNTED_EVERY_S))
     exact = f"{key}:{run.sequence}"
-    found = cache.get_or_set(exact, lambda: _count_said(run, scorer), KEPT_S)
-    return found
+    return cast(Said, cache.get_or_set(exact, lambda: _count_said(run, scorer), KEPT_S))
 
 
 def _count_said(run: Run, scorer: str) -> Said:
