@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import traceback
@@ -54,6 +55,7 @@ def keep(line: Line) -> None:
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children are deaf to it
     options, failed = flags(), 0
     for database in options.database or SITES:
         folder = Path(tempfile.mkdtemp(prefix=f"evalportal-chaos-{database}-"))
