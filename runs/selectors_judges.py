@@ -31,7 +31,7 @@ FLAGS = {
 
 def versions_offered(workspace: Workspace, also: Iterable[int] = ()) -> list[JudgeVersion]:
     """The newest version of each judge, and those asked for by id; by name."""
-    newest = [pk for pk in judges_of(workspace).values_list("latest_id", flat=True) if pk]
+    newest = [judge.latest_id for judge in judges_of(workspace)]  # type: ignore[attr-defined]
     rows = versions_in(workspace).filter(pk__in=[*newest, *also], judge__archived_at=None)
     return sorted(rows, key=lambda version: (version.judge.name.casefold(), -version.number))
 
