@@ -94,7 +94,8 @@ class EvaluationViewSet(
         form = LaunchSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         try:
-            evaluation = services.launch(self.access, form.wish())
+            judges = services.judges_named(self.access, form.judges_wanted())
+            evaluation = services.launch(self.access, form.wish(judges))
         except LaunchProblems as error:
             raise ValidationError(_fields(error)) from error
         runs = list(evaluation.runs.filter(judged=None).order_by("pk").values_list("pk", flat=True))

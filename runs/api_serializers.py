@@ -1,11 +1,13 @@
 """What the API says of evaluations, runs and trials, and what it takes to launch. Shapes, no rules."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from judges.models import JudgeVersion
 from judges.scorers import SCORERS
 from runs.metrics import metrics_json, primary_estimate, section_rows
 from runs.models import Attempt, Evaluation, Run, RunStatus, Score, Trial, TrialState
@@ -119,14 +121,31 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         return estimate.as_dict() if estimate else None
 
 
+class JudgingSerializer(serializers.ModelSerializer[Run]):
+    """A judge model that is asked about a run's responses: a run of its own, with calls, cost and errors."""
+
+    judge = serializers.CharField(source="scorer", help_text="The name that its scores have")
+    status = serializers.ChoiceField(choices=RunStatus.choices)
+    opponent = serializers.IntegerField(source="opponent_id", allow_null=True)
+
+    class Meta:
+        model = Run
+        fields: ClassVar = [
+            "id", "judge", "panel", "opponent", "alias", "status", "status_reason", "passes", "total", "done",
+            "errored", "canceled", "cost", "input_tokens", "output_tokens",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
 class RunDetailSerializer(RunSerializer):
     """A run with its frozen configuration, every metric and the sections."""
 
+    judgings = JudgingSerializer(many=True, read_only=True)
     metrics = serializers.SerializerMethodField()
     sections = serializers.SerializerMethodField()
 
     class Meta(RunSerializer.Meta):
-        fields: ClassVar = [*RunSerializer.Meta.fields, "metrics", "sections", "config"]
+        fields: ClassVar = [*RunSerializer.Meta.fields, "judged", "judgings", "metrics", "sections", "config"]
         read_only_fields = fields
 
     @extend_schema_field(serializers.DictField(child=MetricSerializer()))
@@ -190,7 +209,20 @@ class LaunchSerializer(serializers.Serializer[Any]):
         help_text="Models whose recorded responses are scored, or (by_hand) whose answers people fill in",
     )
     responses = serializers.ChoiceField(choices=["fresh", "recorded", "by_hand"], default="fresh")
-    scorers = ScorerChoiceSerializer(many=True, help_text="The first one gives the run's accuracy")
+    scorers = ScorerChoiceSerializer(
+        many=True, default=list, help_text="The first one gives the run's accuracy; without any, a judge"
+    )
+    judges = serializers.ListField(
+        child=serializers.JSONField(), default=list, max_length=50,
+        help_text="Asked about each run's responses: ids of versions, or names of judges",
+    )  # fmt: skip
+    opponent_run_id = serializers.IntegerField(
+        required=False, allow_null=True, max_value=LARGEST_ID,
+        help_text="Whose responses judges compare with; default: those of the first model",
+    )  # fmt: skip
+    opponent_recorded = serializers.CharField(
+        required=False, allow_blank=True, help_text="The same, of the version's recorded responses"
+    )
     template = serializers.CharField(
         required=False, trim_whitespace=False, help_text="Jinja2; default: the input as it is"
     )
@@ -220,9 +252,14 @@ class LaunchSerializer(serializers.Serializer[Any]):
         default=False, help_text="Reuse answers of this workspace to the identical request"
     )
 
-    def wish(self) -> Launch:
-        """After `is_valid`."""
-        return Launch(**cast(Plain, self.validated_data))
+    def judges_wanted(self) -> list[Any]:
+        """After `is_valid`: ids of versions and names of judges."""
+        wanted: list[Any] = cast(Plain, self.validated_data)["judges"]
+        return wanted
+
+    def wish(self, judges: Sequence[JudgeVersion] = ()) -> Launch:
+        """After `is_valid`, with the judges that were found."""
+        return Launch(**cast(Plain, self.validated_data) | {"judges": judges})
 
 
 class CeilingsSerializer(serializers.Serializer[Any]):
@@ -253,7 +290,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
 
     class Meta:
         model = Score
-        fields: ClassVar = ["scorer", "value", "passed", "answer", "explanation", "unscored_reason"]
+        fields: ClassVar = ["scorer", "value", "passed", "answer", "explanation", "unscored_reason", "detail"]
         read_only_fields = fields
 
 

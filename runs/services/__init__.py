@@ -12,7 +12,7 @@ from runs.services.by_hand import (
 from runs.services.ceilings import BadCeilings, run_set_ceilings
 from runs.services.control import CannotDo, run_cancel, run_pause, run_resume, run_retry
 from runs.services.deletion import evaluation_delete, run_delete
-from runs.services.judging import BadJudge, Terms, add_judge
+from runs.services.judging import BadJudge, Terms, add_judge, judges_named
 from runs.services.launch import launch, launch_plan
 from runs.services.wish import Launch, LaunchPlan, LaunchProblems
 
@@ -32,6 +32,7 @@ __all__ = [
     "by_hand_reopen",
     "by_hand_score",
     "evaluation_delete",
+    "judges_named",
     "launch",
     "launch_plan",
     "pack_import",

@@ -13,6 +13,7 @@ from django.utils import timezone
 from datasets.models import DatasetVersion
 from judges.asking import call_parameters
 from judges.models import JudgeModel, JudgeVersion, frozen
+from judges.selectors import versions_in
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from runs import live
@@ -22,7 +23,7 @@ from runs.models import LogLine, Run, RunStatus
 from runs.services.ceilings import ceiling_problems
 from runs.services.control import CannotDo
 from runs.services.freezing import frozen_model
-from runs.services.wish import Launch, Target
+from runs.services.wish import Launch, LaunchProblems, Target
 from runs.tasks import pump
 from workspaces import audit
 from workspaces.access import Access
@@ -66,6 +67,22 @@ def judge_problems(access: Access, version: JudgeVersion) -> list[str]:
         for row in rows
         if row.model_id not in callable_ids
     ]
+
+
+def judges_named(access: Access, wanted: Sequence[Any]) -> list[JudgeVersion]:
+    """Versions by id, or the newest of judges by name. Raises LaunchProblems."""
+    versions, unknown = [], []
+    for each in wanted:
+        found = versions_in(access.workspace).filter(judge__archived_at=None)
+        if isinstance(each, int) and not isinstance(each, bool):
+            version = found.filter(pk=min(each, 2**62)).first()
+        else:
+            version = found.filter(judge__name=str(each).replace("\0", "")[:200]).first()
+        versions.append(version)
+        unknown += [] if version else [str(each)[:80]]
+    if unknown:
+        raise LaunchProblems({"judges": [f"No judge of this workspace: {', '.join(unknown)}."]})
+    return [version for version in dict.fromkeys(versions) if version]
 
 
 def models_of(version: JudgeVersion) -> list[JudgeModel]:

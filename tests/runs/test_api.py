@@ -267,6 +267,8 @@ ROUTES = [
     ("POST", "/runs/{run}/pause", WRITE),
     ("POST", "/runs/{run}/resume", WRITE),
     ("POST", "/runs/{run}/retry", WRITE),
+    ("GET", "/runs/{run}/judges", READ),
+    ("POST", "/runs/{run}/judges", WRITE),
     ("GET", "/runs/{run}/export/jsonl", READ),
     ("GET", "/runs/{run}/export/csv", READ),
     ("GET", "/runs/{run}/export/zip", READ),
@@ -326,6 +328,7 @@ def test_every_route_of_the_api_is_in_that_table(api: Api) -> None:
         for ours_, theirs in plain.items():
             path = path.replace(ours_, theirs)
         path = path.replace("{id}/trials", "{run_id}/trials").replace("{id}/attempts", "{run_id}/attempts")
+        path = path.replace("{id}/judges", "{run_id}/judges")
         tried.add((method, "/runs/{id}/export/{kind}" if "/export/" in path else path))
     assert tried == ours
 
