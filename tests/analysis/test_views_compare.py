@@ -232,3 +232,8 @@ def test_comparisons_are_saved_for_everyone(
     assert other.post(f"{COMPARE}saved/{row.pk}/delete/").status_code == 403
     assert client.post(f"{COMPARE}saved/{row.pk}/delete/").status_code == 302
     assert not SavedComparison.objects.exists()
+
+
+def test_recorded_responses_have_no_latency(three: list[Run], viewer: User, client_of: ClientOf) -> None:
+    Trial.objects.update(latency_ms=None)
+    assert "nothing was called" in text_of(client_of(viewer), path_of(three))
