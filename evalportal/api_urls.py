@@ -11,6 +11,7 @@ v1 = [
     path("", include("workspaces.api_urls")),
     path("", include("registry.api_urls")),
     path("", include("datasets.api_urls")),
+    path("", include("judges.api_urls")),
     path("", include("runs.api_urls")),
     path("", include("generation.api_urls")),
     path("", include("analysis.api_urls")),

@@ -1,7 +1,7 @@
 """What a version of a judge is to be, as plain data that pages, API, admin and rubrics share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from judges.models import DECIDING, JudgeVersion, default_parameters, fields_of
@@ -45,6 +45,9 @@ class Draft:
             system_template=rubric.system_template, user_template=rubric.user_template, **rubric.fields,
         )  # fmt: skip
 
+    def changed(self, **values: Any) -> "Draft":
+        return replace(self, **values)
+
     def version(self) -> JudgeVersion:
         """Unsaved, without judge and number."""
         values = {name: getattr(self, name) for name in (*DECIDING, "note")}
@@ -55,9 +58,6 @@ class Draft:
         for name in ("minimum", "maximum", "threshold"):
             values[name] = None if values[name] is None else float(values[name])
         return JudgeVersion(**values)
-
-
-FIELDS = tuple(entry.name for entry in fields(Draft))
 
 
 def _tidy(label: Mapping[str, Any]) -> dict[str, Any]:

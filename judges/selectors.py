@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from datasets.diffs import word_diff
 from datasets.models import DatasetVersion, Item
@@ -23,13 +23,12 @@ FIELD_TITLES = {"integer": "Whole numbers only", "threshold": "Pass from", "min_
 REFERENCE, TYPED = "reference", "typed"
 
 
-def judges_of(workspace: Workspace, *, archived: bool = False) -> QuerySet[Judge]:
-    """By name, with `version_count` and the newest version's `latest_id`, `latest_number`, `kind`."""
+def all_judges_of(workspace: Workspace) -> QuerySet[Judge]:
+    """Archived ones too, with the newest version's `latest_id`, `latest_number`, `kind`, `changed_at`."""
     latest = JudgeVersion.objects.filter(judge=OuterRef("pk")).order_by("-number")
     return (
-        Judge.objects.filter(workspace=workspace, archived_at__isnull=not archived)
+        Judge.objects.filter(workspace=workspace)
         .annotate(
-            version_count=Count("versions"),
             latest_id=Subquery(latest.values("pk")[:1]),
             latest_number=Subquery(latest.values("number")[:1]),
             kind=Subquery(latest.values("kind")[:1]),
@@ -37,6 +36,11 @@ def judges_of(workspace: Workspace, *, archived: bool = False) -> QuerySet[Judge
         )
         .order_by("name")
     )
+
+
+def judges_of(workspace: Workspace, *, archived: bool = False) -> QuerySet[Judge]:
+    """As `all_judges_of`, by name: those in use, or the archived ones."""
+    return all_judges_of(workspace).filter(archived_at__isnull=not archived)
 
 
 def versions_in(workspace: Workspace) -> QuerySet[JudgeVersion]:

@@ -1,6 +1,7 @@
 """Means of values that hang together in clusters: items of one document, epochs of one item."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import astuple, dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -55,3 +56,35 @@ def clustered_share(hits: Sequence[float], clusters: Sequence[Hashable]) -> Esti
     return Estimate(
         mean.value, max(0.0, mean.low), min(1.0, mean.high), mean.n, correct, interval=mean.interval
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSums:
+    """Of a share over clusters: n trials, h hits, g clusters, and over clusters Σn², Σnh and Σh²."""
+
+    n: int
+    hits: int
+    groups: int
+    squares: int
+    products: int
+    hit_squares: int
+
+    def __add__(self, other: "ClusterSums") -> "ClusterSums":
+        mine, theirs = astuple(self), astuple(other)
+        return ClusterSums(*(one + two for one, two in zip(mine, theirs, strict=True)))
+
+
+def share_from_sums(sums: ClusterSums) -> Estimate:
+    """`clustered_share` of yes and no, from sums alone: Σ(h − n p)² = Σh² − 2p Σnh + p² Σn²."""
+    n, hits, groups = sums.n, sums.hits, sums.groups
+    if groups == n:
+        return replace(proportion(hits, n), interval=WILSON)
+    if hits in (0, n):
+        found = proportion(groups * (hits > 0), groups)
+        return Estimate(found.value, found.low, found.high, n, hits, interval=f"{WILSON} over clusters")
+    share = hits / n
+    if groups < 2:
+        return Estimate(share, None, None, n, hits)
+    spread = max(0.0, sums.hit_squares - 2 * share * sums.products + share * share * sums.squares)
+    half = float(stdtrit(groups - 1, 1 - TAIL)) * sqrt(groups / (groups - 1) * spread) / n
+    return Estimate(share, max(0.0, share - half), min(1.0, share + half), n, hits, interval=CLUSTERED)

@@ -17,7 +17,7 @@ from scipy import stats
 
 from judges.metrics import METRICS, Estimate, build_metric, proportion
 from judges.metrics.bootstrap import bootstrap_interval
-from judges.metrics.clustered import clustered_mean, clustered_share
+from judges.metrics.clustered import ClusterSums, clustered_mean, clustered_share, share_from_sums
 from judges.metrics.epochs import PassAtK, PassHatK
 from judges.metrics.trials import ScoredTrial, by_section
 from judges.options import BadOptions, option_fields
@@ -111,6 +111,22 @@ class TestClusters:
         found = clustered_share([1, 0, 1], [1, 2, 3])
         assert (found.low, found.high) == (proportion(2, 3).low, proportion(2, 3).high)
         assert (found.correct, found.interval) == (2, "Wilson")
+
+    @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=60))
+    def test_a_share_follows_from_its_sums(self, rows: list[tuple[int, bool]]) -> None:
+        groups: dict[int, list[bool]] = {}
+        for item, hit in rows:
+            groups.setdefault(item, []).append(hit)
+        parts = [(len(hits), sum(hits)) for hits in groups.values()]
+        sums = ClusterSums(
+            len(rows), sum(h for _, h in parts), len(parts), sum(n * n for n, _ in parts),
+            sum(n * h for n, h in parts), sum(h * h for _, h in parts),
+        )  # fmt: skip
+        wanted = clustered_share([float(hit) for _, hit in rows], [item for item, _ in rows])
+        given_ = share_from_sums(sums)
+        assert (given_.n, given_.correct, given_.interval) == (wanted.n, wanted.correct, wanted.interval)
+        for name in ("value", "low", "high"):
+            assert getattr(given_, name) == pytest.approx(getattr(wanted, name), abs=1e-9)
 
     def test_all_right_in_few_clusters_is_not_certain(self) -> None:
         found = clustered_share([1] * 100, [n % 4 for n in range(100)])
