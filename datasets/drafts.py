@@ -17,6 +17,7 @@ MAX_ID = 200
 MAX_SECTION = 120
 MAX_LIST = 100
 MAX_MESSAGES = 500
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ROLES = ("system", "developer", "user", "assistant")
 
 
@@ -46,6 +47,7 @@ class ItemDraft:
     metadata: dict[str, Any] = field(default_factory=dict)
     images: list[CheckedImage] = field(default_factory=list)
     tags: str = ""
+    labels: list[str] = field(default_factory=list)  # what the file calls the choices, if not A, B, C…
     files: Files = field(default=no_files, repr=False, compare=False)
 
     @property
@@ -105,8 +107,15 @@ def draft_of(
             reader(draft, one, value)
         except (BadValue, BadImage, Refused) as error:
             problems.append(RowProblem(line, one.path, str(error)))
+    if draft.labels:
+        draft.references = [_letter_of(reference, draft.labels) for reference in draft.references]
     problems += _incomplete(line, record, draft, mapping, {problem.field for problem in problems})
     return draft, problems
+
+
+def _letter_of(reference: str, labels: list[str]) -> str:
+    """The letter of the choice that the file calls by this label; else the reference as it is."""
+    return LETTERS[labels.index(reference)] if reference in labels[: len(LETTERS)] else reference
 
 
 def _reading_order(one: FieldUse) -> bool:
@@ -224,6 +233,9 @@ def _from_json_text(value: Any) -> Any:
 
 
 def _choices(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        draft.labels = [text_of(label) for label in value.get("label") or ()]
+        value = value["text"]
     listed = list(value.values()) if isinstance(value, dict) else value
     if isinstance(listed, str):
         listed = _split_choices(listed)
@@ -269,7 +281,7 @@ def _choice_number(draft: ItemDraft, one: FieldUse, value: Any) -> None:
         text = text_of(number).strip()
         if not (text.isascii() and text.isdigit() and int(text[:4]) < min(len(draft.choices), 26)):
             raise BadValue(f"{text[:20]!r} is no number of one of the {len(draft.choices)} choices, from 0")
-        draft.references.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[int(text)])
+        draft.references.append(LETTERS[int(text)])
 
 
 def _response(draft: ItemDraft, one: FieldUse, value: Any) -> None:

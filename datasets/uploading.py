@@ -142,6 +142,27 @@ def upload_run(upload_id: int) -> None:
         _refuse(upload, [RowProblem(0, "", reason)], 1)
 
 
+def upload_arrived(upload: Upload, *, queue: bool) -> None:
+    """The fetched file lies at the upload's path: it waits for its import, or for a person's mapping."""
+    with upload.path.open("rb") as file:
+        upload.format = opened(file, upload.source_name)[0]
+    upload.size_bytes = upload.path.stat().st_size
+    if not upload.mapping:
+        records = samples_of(upload.path, upload.source_name)
+        upload.mapping = mapping_of(records).to_json()
+    Upload.objects.filter(pk=upload.pk, state=UploadState.FETCHING).update(
+        format=upload.format,
+        size_bytes=upload.size_bytes,
+        source_name=upload.source_name,
+        mapping=upload.mapping,
+        origin=upload.origin,
+        state=UploadState.QUEUED if queue else UploadState.CHECKING,
+        progress_done=0,
+        progress_total=2 * upload.size_bytes,
+        alive_at=timezone.now(),
+    )
+
+
 def _import(upload: Upload) -> None:
     held = access.access_for(upload.created_by, upload.workspace.slug, Role.EDITOR)
     result = version_from(held, upload, on_progress=Reporter(upload))

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from pathlib import PurePath
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -50,6 +51,7 @@ def upload_create(
     note: str = "",
     mapping: Mapping | None = None,
     leave_out: bool = False,
+    origin: dict[str, Any] | None = None,
 ) -> Upload:
     """Keeps the file under a random name with a mapping, guessed unless given. Raises UploadRefused."""
     expired_remove()
@@ -62,6 +64,7 @@ def upload_create(
         dataset_name=(dataset_name.strip() or PurePath(name).stem.replace("_", " "))[:120],
         note=note.strip()[:300],
         leave_out=leave_out,
+        origin=origin or {},
     )
     try:
         upload.size_bytes = _store(upload, chunks)
@@ -74,6 +77,26 @@ def upload_create(
         upload.path.unlink(missing_ok=True)
         raise
     return upload
+
+
+def upload_expect(
+    access: Access, *, source_name: str, dataset_name: str, origin: dict[str, Any], mapping: Mapping | None
+) -> Upload:
+    """An upload whose file a worker is going to fetch."""
+    expired_remove()
+    clean_name(dataset_name)
+    return Upload.objects.create(
+        workspace=access.workspace,
+        created_by=_person(access),
+        token=secrets.token_urlsafe(32),
+        source_name=label_of(source_name),
+        size_bytes=0,
+        dataset_name=dataset_name,
+        origin=origin,
+        mapping=mapping.to_json() if mapping else {},
+        state=UploadState.FETCHING,
+        alive_at=timezone.now(),
+    )
 
 
 def first_mapping(access: Access, upload: Upload, *, with_responses: bool) -> Mapping:

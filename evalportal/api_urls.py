@@ -12,6 +12,7 @@ v1 = [
     path("", include("registry.api_urls")),
     path("", include("datasets.api_urls")),
     path("", include("judges.api_urls")),
+    path("", include("catalogue.api_urls")),
     path("", include("runs.api_urls")),
     path("", include("generation.api_urls")),
     path("", include("analysis.api_urls")),

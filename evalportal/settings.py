@@ -34,6 +34,7 @@ HTTPS = env.flag("EVALPORTAL_HTTPS")
 
 # Hosts that outbound calls may reach although they are private; the embedded default is this machine.
 OUTBOUND_ALLOW = env.words("EVALPORTAL_OUTBOUND_ALLOW", "127.0.0.1/32,::1/128" if EMBEDDED else "")
+HUB_URL = env.text("EVALPORTAL_HUB_URL")  # where datasets are fetched by name; empty: nowhere
 
 INSTALLED_APPS = [
     "evalportal",
@@ -44,6 +45,7 @@ INSTALLED_APPS = [
     "runs",
     "analysis",
     "benchmarks",
+    "catalogue",
     "generation",
     "unfold",
     "unfold.contrib.filters",

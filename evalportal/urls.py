@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("workspaces.urls")),
     path("w/<slug:slug>/", include("analysis.urls")),
     path("w/<slug:slug>/datasets/generate/", include("generation.urls")),
+    path("w/<slug:slug>/datasets/catalogue/", include("catalogue.urls")),
     path("w/<slug:slug>/datasets/", include("datasets.urls")),
     path("w/<slug:slug>/models/", include("registry.urls")),
     path("w/<slug:slug>/judges/", include("judges.urls")),

@@ -17,7 +17,7 @@ from django.apps import apps
 ROOT = Path(__file__).resolve().parent.parent
 # Left may import right, never the reverse; apps of one group know nothing of each other.
 ORDER = (
-    ("evalportal",), ("benchmarks",), ("analysis", "generation"), ("runs",), ("judges",),
+    ("evalportal",), ("catalogue",), ("benchmarks",), ("analysis", "generation"), ("runs",), ("judges",),
     ("datasets", "registry"), ("workspaces",), ("evalportal.lib",),
 )  # fmt: skip
 PACKAGES = tuple(name for group in ORDER for name in group if "." not in name)

@@ -144,7 +144,8 @@ def _elsewhere(request: WorkspaceRequest, found: Upload) -> HttpResponse:
     slug = request.access.workspace.slug
     if found.state in (UploadState.CHECKING, UploadState.REFUSED):
         uploads.upload_cancel(found)
-        messages.warning(request, "That upload is gone; send the file again.")
+        reasons = [str(one["reason"]) for one in found.problems[:1]]
+        messages.warning(request, *(reasons or ["That upload is gone; send the file again."]))
         return redirect("datasets:upload", slug)
     return redirect("datasets:progress", slug, found.pk)
 

@@ -1,0 +1,11 @@
+"""API routes of the catalogue."""
+
+from django.urls import path
+
+from catalogue.api import CatalogueEntry, CatalogueList, HubUpload
+
+urlpatterns = [
+    path("catalogue", CatalogueList.as_view(), name="catalogue"),
+    path("catalogue/<slug:key>", CatalogueEntry.as_view(), name="catalogue-entry"),
+    path("hub", HubUpload.as_view(), name="hub"),
+]

@@ -1,0 +1,12 @@
+"""Routes of the catalogue's pages."""
+
+from django.urls import path
+
+from catalogue import views
+
+app_name = "catalogue"
+urlpatterns = [
+    path("", views.catalogue, name="list"),
+    path("hub/", views.from_hub, name="hub"),
+    path("<slug:key>/", views.entry_import, name="import"),
+]
