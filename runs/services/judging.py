@@ -133,6 +133,7 @@ def add_judge(
         judgings = begin(access, run, version, opponent=opponent, terms=terms)
         order(run.pk)
         for judging in judgings:
+            judging.refresh_from_db(fields=["total", "sequence"])
             pump.delay_on_commit(judging.pk)
         audit.record(
             access,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from datasets.models import DatasetVersion
 from judges.models import JudgeVersion
@@ -12,11 +13,13 @@ from runs.engine.check import check_run
 from runs.engine.host import run_to_end
 from runs.models import Attempt, GridCell, Run, RunStatus, Score, Tally, Trial, TrialState
 from runs.selectors import ArchiveFilter, archived, board_runs
+from runs.selectors_verdicts import CompareFigures, ScoreFigures, judge_figures
 from runs.services import (
     BadJudge,
     CannotDo,
     Launch,
     LaunchProblems,
+    Terms,
     add_judge,
     launch,
     launch_plan,
@@ -29,6 +32,7 @@ from runs.services import (
 from tests.runs.scripted_judge import ScriptedJudge, prompt_of, verdict
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
+from workspaces.models import User
 
 pytestmark = pytest.mark.usefixtures("engine")
 Launched = Callable[..., Run]
@@ -163,7 +167,7 @@ def test_a_failed_judge_is_asked_again_without_buying_the_response(
 def winner(number: int, time: int, body: dict[str, Any]) -> str:
     """1: really A · 2: always the first shown · 3: really B · 4: one order fails · 5: both do · 6: a tie."""
     prompt = prompt_of(body)
-    swapped = prompt.index("better") > prompt.index("worse") if "better" in prompt else False
+    swapped = prompt.index("better") > prompt.index("worse") if "worse" in prompt else False
     return {
         1: verdict(winner="B" if swapped else "A"),
         2: verdict(winner="A"),
@@ -411,3 +415,58 @@ def test_what_cannot_be_judged_is_said_at_the_launch(
         launched(2, judges=[version])
     with pytest.raises(LaunchProblems, match="scorer or judge"):
         launched(2, scorers=[])
+
+
+def test_the_api_launches_adds_and_reads_judges(
+    judge: Judges, stub: StubEndpoint, model: Callable[..., RegisteredModel], alpha_access: Access,
+    dataset: Callable[..., DatasetVersion], editor: User, client_of: Callable[[User], Client],
+) -> None:  # fmt: skip
+    stub.set(script=ScriptedJudge(said))
+    judge()
+    api, head = client_of(editor), {"X-Workspace": "alpha"}
+
+    def post(path: str, body: dict[str, Any]) -> Any:
+        return api.post(f"/api/v1{path}", body, content_type="application/json", headers=head)
+
+    wish = {"dataset_version_id": dataset(8).pk, "model_ids": [model().pk], "judges": ["classify judge"]}
+    assert "nobody" in str(post("/evaluations", wish | {"judges": ["nobody"]}).json()["errors"])
+    wish["max_failures"] = 1
+    [run_id] = post("/evaluations", wish).json()["runs"]
+    judged(Run.objects.get(pk=run_id))
+    detail = api.get(f"/api/v1/runs/{run_id}", headers=head).json()
+    assert [each["judge"] for each in detail["judgings"]] == ["classify judge"]
+    assert [each["id"] for each in api.get("/api/v1/runs", headers=head).json()["results"]] == [run_id]
+    other = judge("score", models=["judge-b"])
+    [made] = post(f"/runs/{run_id}/judges", {"judge": other.pk}).json()
+    assert (made["total"], made["status"]) == (8, "pending")
+    assert post(f"/runs/{run_id}/judges", {"judge": "nobody"}).status_code == 400
+    assert post(f"/runs/{made['id']}/judges", {"judge": other.pk}).status_code == 409
+    found, _ = api.get(f"/api/v1/runs/{run_id}/judges", headers=head).json()
+    assert found["judging"]["errored"] == 5
+    figures = found["figures"]
+    assert figures["labels"] == {"Correct": 2, "Wrong": 1}
+    assert (figures["n"], figures["judge_failures"], figures["invalid"]) == (3, 3, 2)
+    assert (figures["passed"]["correct"], figures["passed"]["n"]) == (2, 3)
+
+
+def test_figures_as_they_are_published(
+    launched: Launched, judge: Judges, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    stub.set(script=ScriptedJudge(lambda number, time, body: verdict(score=number)))
+    run = judged(launched(6, judges=[judge("score")], max_failures=1))
+    [found] = judge_figures(run)
+    assert isinstance(found, ScoreFigures)
+    assert (found.n, found.invalid, found.unscored, found.judge_failures) == (5, 1, 1, 0)
+    assert found.mean and found.passed
+    assert (found.mean.value, found.standard_deviation) == (3, pytest.approx(2.5**0.5))
+    assert (found.passed.value, found.passed.n) == (pytest.approx(0.4), 5)
+    stub.set(script=ScriptedJudge(winner, lambda number, name: f"ANSWER: {2 * number}"))
+    other = judged(launched(version=run.dataset_version, judges=[]))
+    add_judge(alpha_access, other, judge("compare"), opponent=run, terms=Terms(max_failures=1))
+    [found] = judge_figures(judged(other))
+    assert isinstance(found, CompareFigures)
+    # Without a mark of the better one the script thinks that nothing is swapped: 1, 2 and 3 flip.
+    assert (found.a_wins, found.b_wins, found.ties, found.judge_failures + found.invalid) == (3, 3, 2, 4)
+    assert (found.wins, found.losses, found.draws) == (0, 0, 4)
+    assert found.flips and found.win_rate
+    assert (found.flips.value, found.win_rate.value, found.sign_p) == (0.75, 0.5, None)
