@@ -16,6 +16,7 @@ v1 = [
     path("", include("runs.api_urls")),
     path("", include("generation.api_urls")),
     path("", include("analysis.api_urls")),
+    path("", include("benchmarks.api_urls")),
 ]
 
 schema = SpectacularAPIView.as_view(permission_classes=[AnyPerson])

@@ -17,6 +17,10 @@ from PIL import Image
 from rest_framework.permissions import SAFE_METHODS
 
 from analysis.models import SavedComparison
+from benchmarks.models import BenchmarkEvaluation
+from benchmarks.services import EvaluationWish, benchmark_create, task_create
+from benchmarks.services.gates import gate_create
+from benchmarks.wish import BenchmarkWish, PartWish
 from datasets.assets import asset_store
 from datasets.models import Upload
 from generation.models import Generation
@@ -125,7 +129,17 @@ def things(
         saved=SavedComparison.objects.create(workspace=alpha, name="Kept", query="?runs=1,2"),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
         token=services.token_create(held, name="t", role=Role.EDITOR, expires_at=None)[0],
+        benchmarked=benchmarked_of(held, version.pk, callable_model.pk),
     )  # fmt: skip
+
+
+def benchmarked_of(held: Access, version_id: int, model_id: int) -> BenchmarkEvaluation:
+    """An evaluation on a benchmark with a gate, made by a task."""
+    parts = [PartWish(version_id=version_id, scorers=[{"key": "numeric"}])]
+    benchmark = benchmark_create(held, BenchmarkWish(name="Sums", parts=parts))
+    gate_create(held, benchmark, rule="triaged", options={})
+    wishes = [EvaluationWish(model_id=model_id)]
+    return task_create(held, benchmarks=[benchmark], wishes=wishes).evaluations.get()
 
 
 def generation_of(held: Access, model_id: int) -> Generation:
@@ -154,9 +168,30 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "workspaces:member_remove pk": things.membership.pk,
         "workspaces:invitation_revoke pk": things.invitation.pk,
         "workspaces:token_revoke pk": things.token.pk,
+        "benchmarks:task pk": things.benchmarked.task_id,
+        "benchmarks:task_download pk": things.benchmarked.task_id,
+        "benchmarks:task_delete pk": things.benchmarked.task_id,
+        "benchmarks:gate_delete pk": things.benchmarked.benchmark.gates.get().pk,
+        "benchmarks:dataset_gates pk": things.version.dataset.pk,
+        **{
+            f"benchmarks:{name} pk": things.benchmarked.pk
+            for name in (
+                "evaluation",
+                "evaluation_live",
+                "evaluation_files",
+                "evaluation_baseline",
+                "evaluation_delete",
+            )
+        },
         **{f"datasets:{name} pk": things.upload.pk for name in ("map", "report", "progress", "cancel")},
     }
     by_area = {
+        "benchmarks pk": things.benchmarked.benchmark_id,
+        "benchmarks kind": "submission",
+        "benchmark pk": things.benchmarked.benchmark_id,
+        "benchmark_evaluation pk": things.benchmarked.pk,
+        "gate pk": things.benchmarked.benchmark.gates.get().pk,
+        "dataset_gates pk": things.version.dataset.pk,
         "datasets pk": things.version.dataset.pk,
         "datasets number": things.version.number,
         "datasets sha256": things.asset.sha256,
@@ -252,7 +287,7 @@ def test_the_walk_finds_the_portal() -> None:
 def test_public_routes_are_few() -> None:
     """Each new one is a decision: it is open to the whole world."""
     public = {route.name for route in OURS if route.declared == "public"}
-    assert public == {"healthz", "readyz", "workspaces:setup", "workspaces:join"}
+    assert public == {"healthz", "readyz", "workspaces:setup", "workspaces:join", "benchmark_public"}
 
 
 # Pages of the whole installation

@@ -30,7 +30,8 @@ class JudgeCertified(Rule[Options]):
             each for each in versions if not self.options.judge or each.judge.name == self.options.judge
         ]
         if not wanted:
-            return inconclusive(f"{self.options.judge or 'No judge'} does not score here.")
+            named = f"Judge {self.options.judge} does not score" if self.options.judge else "No judge scores"
+            return inconclusive(f"{named} here.")
         rulings = [self._one(version) for version in wanted]
         order = [Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS]
         worst = min((ruling.outcome for ruling in rulings), key=order.index)

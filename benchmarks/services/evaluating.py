@@ -156,14 +156,8 @@ def launch_wish(
         limit=limit,
         label=benchmark.slug,
         name=f"{benchmark.name}: {model.title}",
-        **judging(part),
+        judges=list(part.judges.all()),
     )
-
-
-def judging(part: BenchmarkPart) -> dict[str, Any]:
-    """The judges of the launch."""
-    ids = [version.pk for version in part.judges.all()]
-    return {"judges": ids} if ids else {}
 
 
 def frozen_part(part: BenchmarkPart, phase: Phase | None, run_id: int) -> dict[str, Any]:
