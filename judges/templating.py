@@ -301,6 +301,8 @@ def _why_not(node: nodes.Node) -> str:
         return f"line {node.lineno}: “{type(node).__name__.lower()}” is not available in templates"
     if isinstance(node, nodes.For) and node.recursive:
         return f"line {node.lineno}: recursive loops are not available in templates"
+    if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
+        return f"line {node.lineno}: “{node.attr}” is not available in templates"
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
         return f"line {node.lineno}: no filter named “{node.name}” (there are {', '.join(sorted(FILTERS))})"
     if isinstance(node, nodes.Test) and node.name not in TESTS:
