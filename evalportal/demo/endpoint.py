@@ -12,6 +12,7 @@ from typing import Any
 
 from evalportal.demo import wire
 from evalportal.demo.dataset import Question, questions
+from evalportal.demo.judging import asked_to_judge, verdict
 
 BUSY_RATE, BROKEN_RATE = 0.03, 0.01  # of first calls; a repeat of the same call is answered
 
@@ -96,8 +97,10 @@ class DemoEndpoint:
 
 
 def reply(persona: Persona, prompt: str, *, has_picture: bool) -> str:
-    """A short worked answer, right or wrong by the persona's skill."""
+    """A short worked answer, right or wrong by the persona's skill; or a verdict on someone's answer."""
     question = find(prompt)
+    if asked_to_judge(prompt):
+        return verdict(prompt, question, share(digest_of(persona.name, prompt)[:4]))
     if question is None:
         return "Hello! I am a simulated model and know the questions of the demo dataset only."
     if question.needs_eyes and not has_picture:

@@ -17,6 +17,7 @@ from datasets.services import version_import
 from evalportal.demo import dataset, wire
 from evalportal.demo.endpoint import BY_NAME, DemoEndpoint
 from evalportal.lib import env
+from judges.services import draft_of_rubric, judge_create
 from registry.models import Capability, Provider, RegisteredModel
 from registry.services import model_save, models_register, provider_save
 from runs.services import Launch, launch
@@ -77,10 +78,12 @@ class Demo:
         if version is None or not models.keys() >= BY_NAME.keys():
             return
         usual = Launch(dataset_version_id=version.pk, template=TEMPLATE, scorers=[SCORER])
-        quick = [models["demo-small"]]
-        launch(
-            held, replace(usual, model_ids=quick, label="baseline", concurrency=12, name="A quick first look")
-        )
+        rubric = draft_of_rubric(held.workspace, "correctness", model_ids=(models["demo-medium"],))
+        quick = replace(
+            usual, model_ids=[models["demo-small"]], label="baseline", concurrency=12,
+            name="A quick first look", judges=[judge_create(held, rubric)],
+        )  # fmt: skip
+        launch(held, quick)
         slow = [models[name] for name in ("demo-medium", "demo-large", "demo-vision")]
         launch(held, replace(usual, model_ids=slow, label="welcome", concurrency=2, name=QUESTION))
 
