@@ -19,6 +19,7 @@ from runs.exports.attempts import attempts_csv
 from runs.exports.tables import csv_table, jsonl, log_text, scores_jsonl
 from runs.metrics import metrics_json, section_rows
 from runs.models import Run
+from runs.selectors_verdicts import judge_figures
 
 
 class _Sink(io.RawIOBase):
@@ -110,6 +111,7 @@ def summary_document(run: Run) -> dict[str, Any]:
             }
             for row in section_rows(run)
         ],
+        "judges": [figures.as_dict() for figures in judge_figures(run)],
     }
 
 

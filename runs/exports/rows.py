@@ -16,6 +16,7 @@ TRIAL = (
     "finished_at",
 )  # fmt: skip
 SCORE = ("scorer", "value", "passed", "answer", "explanation", "unscored_reason")
+DETAIL = "detail"  # of a judge that was asked several times, or a panel; left out where there is none
 Row = dict[str, Any]
 
 
@@ -43,8 +44,9 @@ def _scores(run: Run, found: Sequence[Row]) -> dict[int, list[Row]]:
     order = {name: place for place, name in enumerate(run.scorer_names)}
     by_trial: dict[int, list[Row]] = defaultdict(list)
     rows = Score.objects.filter(trial_id__in=[row["id"] for row in found]).order_by()
-    for trial_id, *values in rows.values_list("trial_id", *SCORE):
-        by_trial[trial_id].append(dict(zip(SCORE, values, strict=True)))
+    for trial_id, detail, *values in rows.values_list("trial_id", DETAIL, *SCORE):
+        score = dict(zip(SCORE, values, strict=True))
+        by_trial[trial_id].append(score | {DETAIL: detail} if detail else score)
     for scores in by_trial.values():
         scores.sort(key=lambda score: order.get(score["scorer"], len(order)))
     return by_trial

@@ -6,7 +6,7 @@ from typing import Any
 
 from evalportal.lib.csv_safety import csv_lines
 from runs.exports import Export
-from runs.exports.rows import SCORE, Row, log_rows, trial_rows
+from runs.exports.rows import DETAIL, SCORE, Row, log_rows, trial_rows
 from runs.models import Run
 
 COLUMNS = (
@@ -14,6 +14,8 @@ COLUMNS = (
     "finish_reason", "answer", "passed", "cached", "latency_ms", "first_token_ms", "input_tokens",
     "output_tokens", "cost", "attempts", "error_kind", "error", "finished_at", "metadata",
 )  # fmt: skip
+
+PASS = ("answer", "feedback", "error")
 
 
 def encoded(value: Any) -> str:
@@ -38,12 +40,37 @@ def scores_jsonl(run: Run) -> Iterator[bytes]:
 
 
 def csv_table(run: Run) -> Iterator[bytes]:
-    """A header and one row per trial; five columns per scorer. Lists and chats are JSON in their cell."""
-    names = run.scorer_names
+    """A header and one row per trial; five columns per scorer, whose explanation is a judge's feedback, and
+    more for each pass of a judge that was asked several times. Lists and chats are JSON in their cell."""
+    names, passes = run.scorer_names, passes_of_judges(run)
     header = [*COLUMNS, *(f"{name}: {column}" for name in names for column in SCORE[1:])]
-    yield _lines([header])
+    yield _lines([header + [f"{name}: {title}" for name, titles in passes.items() for title in titles]])
     for chunk in trial_rows(run):
-        yield _lines([_cells(row, names) for row in chunk])
+        yield _lines([_cells(row, names) + _passes(row, passes) for row in chunk])
+
+
+def passes_of_judges(run: Run) -> dict[str, list[str]]:
+    """By judge that asks several times, the titles of what its passes said."""
+    found = {}
+    for entry in run.config.get("judges", []):
+        number = entry.get("passes", 1)
+        if number > 1:
+            orders = entry["kind"] == "compare" and entry.get("both_orders")
+            shown = ("A first", "B first") if orders else ("", "")
+            titles = [f"pass {n + 1}{f' ({shown[n % 2]})' if orders else ''}" for n in range(number)]
+            found[entry["name"]] = ["flags", *(f"{title} {what}" for title in titles for what in PASS)]
+    return found
+
+
+def _passes(row: Row, judges: dict[str, list[str]]) -> list[Any]:
+    by_scorer = {score["scorer"]: score.get(DETAIL) or {} for score in row["scores"]}
+    cells: list[Any] = []
+    for name, titles in judges.items():
+        detail = by_scorer.get(name, {})
+        said = [each.get(what) for each in detail.get("passes", []) for what in PASS]
+        some = [", ".join(detail.get("flags", [])), *said]
+        cells += some + [None] * (len(titles) - len(some))
+    return cells
 
 
 def log_text(run: Run) -> Iterator[bytes]:

@@ -172,12 +172,14 @@ def begin(
         "title": f"{version.judge.name} v{version.number}",
         "kind": version.kind,
         "version": version.pk,
+        "passes": passes_of(frozen(version)),
+        "both_orders": version.both_orders,
         "opponent": opponent.pk if opponent else None,
         "options": {},
     }
     taken, entries, judgings = [*run.scorer_names, name], [], []
     if panel:
-        entries.append({**entry, "name": panel, "panel": "", "judging": None})
+        entries.append({**entry, "name": panel, "panel": "", "judging": None, "passes": 1})
     for row in rows:
         scorer = _free_name(f"{name} · {row.title}", taken) if panel else name
         taken.append(scorer)

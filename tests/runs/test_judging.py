@@ -1,5 +1,8 @@
 """Judgings against a real endpoint with scripted judges: what is asked, scored and counted."""
 
+import csv
+import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +14,8 @@ from judges.models import JudgeVersion
 from registry.models import RegisteredModel
 from runs.engine.check import check_run
 from runs.engine.host import run_to_end
+from runs.exports.archive import summary_document
+from runs.exports.tables import csv_table, jsonl
 from runs.models import Attempt, GridCell, Run, RunStatus, Score, Tally, Trial, TrialState
 from runs.selectors import ArchiveFilter, archived, board_runs
 from runs.selectors_verdicts import CompareFigures, ScoreFigures, judge_figures
@@ -470,3 +475,25 @@ def test_figures_as_they_are_published(
     assert (found.wins, found.losses, found.draws) == (0, 0, 4)
     assert found.flips and found.win_rate
     assert (found.flips.value, found.win_rate.value, found.sign_p) == (0.75, 0.5, None)
+
+
+def test_files_hold_feedback_labels_and_both_orders(
+    launched: Launched, judge: Judges, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    stub.set(script=ScriptedJudge(lambda number, time, body: verdict(winner="A")))
+    first = judged(launched(2))
+    second = judged(launched(version=first.dataset_version))
+    add_judge(alpha_access, second, judge("compare"), opponent=first)
+    add_judge(alpha_access, second, judge("classify", models=["judge-b"]))
+    second = judged(second)
+    row = json.loads(b"".join(jsonl(second)).splitlines()[0])
+    compared = next(score for score in row["scores"] if score["scorer"] == "compare judge")
+    assert [each["answer"] for each in compared["detail"]["passes"]] == ["A", "B"]
+    table = list(csv.DictReader(io.StringIO(b"".join(csv_table(second)).decode())))
+    cells = table[0]
+    assert cells["compare judge: answer"] == "tie"
+    assert cells["compare judge: flags"] == "flipped"
+    assert cells["compare judge: pass 1 (A first) answer"] == "A"
+    assert cells["compare judge: pass 2 (B first) feedback"] == "Because."
+    assert cells["classify judge: unscored_reason"].startswith("the judge's answer holds no verdict")
+    assert summary_document(second)["judges"][0]["flips"]["value"] == 1
