@@ -195,7 +195,7 @@ def _import(
 
 
 def drafts_collect(generation: Generation) -> int:
-    """Reads responses that have come in since; returns how many drafts that gave. Safe to repeat."""
+    """Reads some of the responses that have come in since; returns how many. Safe to repeat."""
     if not generation.run_id:
         return 0
     done = Trial.objects.filter(run_id=generation.run_id, state=TrialState.DONE)
@@ -205,13 +205,13 @@ def drafts_collect(generation: Generation) -> int:
         held = Generation.objects.select_for_update().get(pk=generation.pk)
         known = [int(seq) for seq in held.readings]
         trials = list(done.exclude(seq__in=known).select_related("item").order_by("seq")[:READ_AT_ONCE])
-        count = _read(held, trials)
+        _read(held, trials)
         Generation.objects.filter(pk=held.pk).update(readings=held.readings)
     generation.readings = held.readings
-    return count
+    return len(trials)
 
 
-def _read(generation: Generation, trials: Sequence[Trial]) -> int:
+def _read(generation: Generation, trials: Sequence[Trial]) -> None:
     earlier = list(generation.drafts.order_by("number").values_list("number", "question"))
     numbers = [number for number, _ in earlier]
     compared = [folded(question) for _, question in earlier]
@@ -243,7 +243,6 @@ def _read(generation: Generation, trials: Sequence[Trial]) -> int:
             numbers.append(number)
             compared.append(question)
     Draft.objects.bulk_create(made, batch_size=500)
-    return len(made)
 
 
 def draft_decide(access: Access, draft: Draft, state: DraftState) -> None:
