@@ -17,13 +17,23 @@ from datasets.models import DatasetVersion
 from datasets.services import ImportProblems, version_import
 from evalportal.lib import env
 from evalportal.lib.plugins import UnknownPlugin
+from judges.models import JudgeVersion
 from judges.scorers import SCORERS
+from judges.selectors import judges_of
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from registry.services import external_model
 from runs.models import Run
-from runs.services import BadCeilings, CannotDo, Launch, LaunchProblems, launch, run_set_ceilings
+from runs.services import (
+    BadCeilings,
+    CannotDo,
+    Launch,
+    LaunchProblems,
+    judges_named,
+    launch,
+    run_set_ceilings,
+)
 from runs.terminal import BadUsage
 from runs.terminal.mapping import read_mapping, sample_of
 from workspaces.access import Access
@@ -46,6 +56,7 @@ class Wish:
     model: str = ""
     scorers: Sequence[str] = ()
     scorer_options: Sequence[str] = ()
+    judges: Sequence[str] = ()
     template: str = ""
     params: Sequence[str] = ()
     concurrency: int | None = None
@@ -98,7 +109,7 @@ def api_key_of(variable: str) -> str:
 
 def launch_wish(access: Access, wish: Wish) -> Run:
     """Checks everything that needs no writing, imports the file or finds it, and launches."""
-    scorers = scorers_of(wish.scorers, wish.scorer_options)
+    scorers = [] if wish.judges and not wish.scorers else scorers_of(wish.scorers, wish.scorer_options)
     recorded = [pair for pair in wish.mapping if pair.startswith("response=")]
     if recorded and wish.base_url:
         raise BadUsage(
@@ -110,6 +121,7 @@ def launch_wish(access: Access, wish: Wish) -> Run:
             "or --model NAME of a registered model."
         )
     mapping = read_mapping(wish.mapping, sample_of(wish.file), model=wish.model if recorded else "")
+    judges = _judges(access, wish.judges)
     target = None if recorded else _target(access, wish)
     version = _version(access, wish, mapping)
     try:
@@ -121,6 +133,7 @@ def launch_wish(access: Access, wish: Wish) -> Run:
                 recorded_names=[] if target else mapping.models,
                 responses="fresh" if target else "recorded",
                 scorers=scorers,
+                judges=judges,
                 template=_template(wish.template),
                 params=_params(wish.params),
                 concurrency=wish.concurrency,
@@ -137,7 +150,13 @@ def launch_wish(access: Access, wish: Wish) -> Run:
 
 def _listed(error: LaunchProblems | BadCeilings) -> str:
     """The launch's fields under the names they have at the terminal."""
-    names = {"scorers": "--scorer", "params": "--param", "model_ids": "--model", **CEILING_OPTIONS}
+    names = {
+        "scorers": "--scorer",
+        "judges": "--judge",
+        "params": "--param",
+        "model_ids": "--model",
+        **CEILING_OPTIONS,
+    }
     return "\n".join(
         f"{names.get(name, f'--{name}')}: {' '.join(texts)}" for name, texts in error.problems.items()
     )
@@ -169,9 +188,17 @@ def scorers_of(keys: Sequence[str], options: Sequence[str]) -> list[dict[str, An
     return [{"key": key, "options": values} for key, values in chosen.items()]
 
 
+def _judges(access: Access, names: Sequence[str]) -> list[JudgeVersion]:
+    try:
+        return judges_named(access, names)
+    except LaunchProblems as error:
+        known = ", ".join(judge.name for judge in judges_of(access.workspace)) or "none"
+        raise BadUsage(f"--judge: {' '.join(error.problems['judges'])} There are: {known}.") from error
+
+
 def _target(access: Access, wish: Wish) -> RegisteredModel:
     if not wish.base_url:
-        return _registered(access, wish.model)
+        return registered_model(access, wish.model)
     try:
         return external_model(
             access,
@@ -184,7 +211,8 @@ def _target(access: Access, wish: Wish) -> RegisteredModel:
         raise BadUsage(f"--base-url {wish.base_url}: {' '.join(error.messages)}") from error
 
 
-def _registered(access: Access, name: str) -> RegisteredModel:
+def registered_model(access: Access, name: str) -> RegisteredModel:
+    """One that can be called, by its name or alias. Raises BadUsage."""
     models = list(models_for(access.workspace).filter(provider__isnull=False))
     found = [model for model in models if name in (model.name, model.alias)]
     if len(found) == 1:
