@@ -330,6 +330,12 @@ def _compiled(source: str, names: frozenset[str], fenced: frozenset[str]) -> Tem
     return _compile(_ENVIRONMENT.parse(source), fenced)
 
 
+@lru_cache(maxsize=256)
+def _names_used(source: str) -> frozenset[str]:
+    """What a template that can be compiled asks for."""
+    return frozenset(find_undeclared_variables(_ENVIRONMENT.parse(source)))
+
+
 def _compile(tree: nodes.Template, fenced: Collection[str] = ()) -> Template:
     if fenced:
         tree = Fence.over(tree, fenced)
@@ -351,13 +357,16 @@ def render(
     """
     if is_default(source) and "input" in context and not fenced:
         return str(context["input"])
+    if "{" not in source and source.strip() and len(source) <= MAX_SOURCE:
+        return source
     try:
         template = _compiled(source, frozenset(context), fenced)
     except (RecursionError, SyntaxError, MemoryError) as error:  # less room here than where it was checked
         raise TemplateProblem(TOO_DEEP) from error
     token, marked = _budget.set(_Budget()), _nonce.set(nonce)
     try:
-        return _limited(template, {name: _plain(value) for name, value in context.items()})
+        used = _names_used(source)
+        return _limited(template, {name: _plain(context[name]) for name in used if name in context})
     except TemplateProblem:
         raise
     except UndefinedError as error:
@@ -395,7 +404,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return value
     if depth > 50:
         raise TemplateProblem("the item's data is nested too deeply")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {str(key): _plain(entry, depth + 1) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry, depth + 1) for entry in value]

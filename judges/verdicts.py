@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from statistics import fmean
 from typing import Any
 
@@ -149,7 +150,9 @@ def combine_passes(frozen: Frozen, said: Sequence[Said]) -> Said:
     """What all passes about one response come to, in the order in which they were asked: with both orders
     every second one is swapped. Repeats vote (scores: their mean); those that failed have no vote."""
     if frozen["both_orders"]:
-        said = [combine_orders(first, second) for first, second in zip(said[::2], said[1::2], strict=True)]
+        missing = NoVerdict("unparseable", "one order was not asked")
+        pairs = zip_longest(said[::2], said[1::2], fillvalue=missing)
+        said = [combine_orders(first, second) for first, second in pairs]
     aggregate = "mean" if frozen["kind"] == "score" else "majority"
     return _voted(frozen, said, aggregate, min_votes=1)
 

@@ -178,6 +178,7 @@ def scores(*values: float) -> list[JudgeVerdict]:
         (COMPARE, [A, A, A, B, A, A], 1, True, "A", ("flipped", "split")),
         (COMPARE, [A, A, B, B], 0.5, None, "tie", ("split",)),
         (COMPARE, [A, FAILED], 1, True, "A", ("single_pass",)),
+        (COMPARE, [A], 1, True, "A", ("single_pass",)),
     ],
 )
 def test_passes_about_one_response(
