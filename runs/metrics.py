@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from functools import reduce
+from operator import add
 from typing import Any
 
 from django.utils import timezone
 
 from judges.metrics import Estimate, mean_estimate, proportion
+from judges.metrics.clustered import ClusterSums, share_from_sums
 from runs.models import Run, Tally
 
 
@@ -26,10 +29,13 @@ class Metric:
     correct: int | None = None
     note: str = ""
     provisional: bool = False
+    is_member: bool = False  # of a panel, which has its own figure
 
     def as_json(self) -> dict[str, Any]:
         fields = {
-            key: value for key, value in asdict(self).items() if key not in ("key", "label", "provisional")
+            key: value
+            for key, value in asdict(self).items()
+            if key not in ("key", "label", "provisional", "is_member")
         }
         if isinstance(self.value, Decimal):
             fields["value"] = str(self.value)
@@ -81,9 +87,10 @@ def run_metrics(run: Run, tallies: Iterable[Tally] | None = None) -> list[Metric
     partial = not run.is_finished
     metrics: list[Metric] = []
     for index, scorer in enumerate(run.all_scorers):
-        metrics += _scorer_metrics(
-            run, scorer, sums.get(scorer["name"], Sums()), primary=index == 0, partial=partial
-        )
+        own = sums.get(scorer["name"], Sums())
+        figures = _win_rate if scorer.get("kind") == "compare" else _scorer_metrics
+        found = figures(run, scorer, own, primary=index == 0, partial=partial)
+        metrics += [replace(each, is_member=True) for each in found] if scorer.get("panel") else found
     metrics.append(
         _share(
             "answer_rate", "Answer rate", run.answered, run.done, partial, note="answers that are not empty"
@@ -102,26 +109,58 @@ def primary_estimate(run: Run, tallies: Iterable[Tally]) -> Estimate | None:
     """Accuracy by the first scorer, or None before the first score."""
     names = run.scorer_names
     sums = sums_by_scorer(tallies).get(names[0]) if names else None
-    return proportion(sums.passed, sums.scored) if sums and sums.scored else None
+    return verdict_estimate(run, sums) if sums else None
+
+
+def verdict_estimate(run: Run, sums: "Sums | Tally") -> Estimate | None:
+    """The share that passes by the first scorer; of a comparison the win rate, with ties as half."""
+    if not sums.scored:
+        return None
+    if run.all_scorers[0].get("kind") == "compare":
+        return win_rate(sums)
+    return share_of(run, run.scorer_names[0], sums)
+
+
+def share_of(run: Run, scorer: str, sums: "Sums | Tally") -> Estimate:
+    """The share that passes. With epochs it respects that those of one item hang together: from the finished
+    run's summary, before as if they always agreed. Needs a scored trial."""
+    epochs = int(run.config.get("epochs") or 1)
+    if epochs == 1:
+        return proportion(sums.passed, sums.scored)
+    kept = run.summary.get("clusters", {}).get(scorer, {})
+    names = [sums.section] if isinstance(sums, Tally) else list(kept)
+    parts = [ClusterSums(*kept[name]) for name in names if name in kept]
+    if parts:
+        whole = reduce(add, parts)
+        if (whole.n, whole.hits) == (sums.scored, sums.passed):
+            return share_from_sums(whole)
+    wide = proportion(round(sums.passed / epochs), max(1, round(sums.scored / epochs)))
+    share = sums.passed / sums.scored
+    low, high = min(share, wide.low or 0.0), max(share, 1.0 if wide.high is None else wide.high)
+    return Estimate(share, low, high, sums.scored, sums.passed)
+
+
+def win_rate(sums: "Sums | Tally") -> Estimate:
+    """With a t interval, cut to 0..1. Needs a scored trial."""
+    found = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _scorer_metrics(
     run: Run, scorer: Mapping[str, Any], sums: Sums, *, primary: bool, partial: bool
 ) -> list[Metric]:
-    left_out = [
-        f"{count:,} {word}"
-        for count, word in ((sums.unscored, "unscored"), (run.errored, "errored"))
-        if count
-    ]
-    note = f"{', '.join(left_out)} not counted" if left_out else ""
+    note = _left_out(run, sums)
+    share = share_of(run, scorer["name"], sums) if sums.scored else None
     title = scorer.get("title") or scorer["name"]
     metrics = []
     if primary:
-        metrics.append(_share("accuracy", "Accuracy", sums.passed, sums.scored, partial, note=note))
+        metrics.append(_as_metric("accuracy", "Accuracy", share, partial, note))
     if scorer["key"] == "exact_match":
-        metrics.append(_share("exact_match", "Exact match", sums.passed, sums.scored, partial, note=note))
+        metrics.append(_as_metric("exact_match", "Exact match", share, partial, note))
     elif not primary:
-        metrics.append(_share(scorer["name"], str(title), sums.passed, sums.scored, partial, note=note))
+        metrics.append(_as_metric(scorer["name"], str(title), share, partial, note))
     if sums.scored and (primary or not sums.binary):
         mean = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
         key, label = ("mean", "Mean score") if primary else (f"{scorer['name']}_mean", f"{title}, mean")
@@ -133,10 +172,33 @@ def _scorer_metrics(
     return metrics
 
 
+def _left_out(run: Run, sums: Sums) -> str:
+    counts = ((sums.unscored, "unscored"), (run.errored, "errored"))
+    left_out = [f"{count:,} {word}" for count, word in counts if count]
+    return f"{', '.join(left_out)} not counted" if left_out else ""
+
+
+def _win_rate(
+    run: Run, scorer: Mapping[str, Any], sums: Sums, *, primary: bool, partial: bool
+) -> list[Metric]:
+    """Of a judge that compares: ties count half."""
+    key, label = ("accuracy", "Win rate") if primary else (scorer["name"], f"{scorer['title']}, win rate")
+    found = win_rate(sums) if sums.scored else Estimate(None, None, None, 0)
+    note = "; ".join(filter(None, ["ties as half", _left_out(run, sums)]))
+    return [
+        Metric(
+            key, label, "share", found.value, found.low, found.high, found.n, note=note, provisional=partial
+        )
+    ]
+
+
 def _share(key: str, label: str, k: int, n: int, partial: bool, note: str = "") -> Metric:
-    if not n:
+    return _as_metric(key, label, proportion(k, n) if n else None, partial, note)
+
+
+def _as_metric(key: str, label: str, estimate: Estimate | None, partial: bool, note: str) -> Metric:
+    if estimate is None:
         return Metric(key, label, "share", None, note=note, provisional=partial)
-    estimate = proportion(k, n)
     return Metric(
         key,
         label,
@@ -144,8 +206,8 @@ def _share(key: str, label: str, k: int, n: int, partial: bool, note: str = "") 
         estimate.value,
         estimate.low,
         estimate.high,
-        n,
-        correct=k,
+        estimate.n,
+        correct=estimate.correct,
         note=note,
         provisional=partial,
     )
@@ -210,7 +272,7 @@ def section_rows(run: Run, tallies: Iterable[Tally] | None = None) -> list[Secti
     return [
         SectionRow(
             name=name,
-            estimate=proportion(tally.passed, tally.scored) if tally.scored else None,
+            estimate=verdict_estimate(run, tally),
             n=tally.scored,
             unscored=tally.unscored,
             p50_ms=(medians.get(name) or {}).get("p50"),

@@ -1,10 +1,11 @@
-"""Latency figures of a run, computed by its worker now and then and kept: pages never sort 100,000 rows."""
+"""Figures of a run that its worker computes now and then and keeps: pages never sort 100,000 rows."""
 
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import connection
 from django.db.models import F
 
 from judges.metrics import quantile_estimate
@@ -16,7 +17,8 @@ EXACT_UP_TO = 5_000
 def summarise(run_id: int, final: bool = False) -> None:
     """Quantiles over the run and the median by section: exact at the end, before that of at most 5,000
     trials evenly spread over the run, so that its cost does not grow with the run."""
-    total = Run.objects.filter(pk=run_id).values_list("total", flat=True).first() or 0
+    run = Run.objects.filter(pk=run_id).values_list("total", "config__epochs").first()
+    total, epochs = run[0] if run else 0, (run[1] or 1) if run else 1
     rows = Trial.objects.filter(run_id=run_id, state=TrialState.DONE, latency_ms__isnull=False)
     if not final and total > EXACT_UP_TO:
         rows = rows.annotate(place=F("seq") % (-(-total // EXACT_UP_TO))).filter(place=0)
@@ -24,9 +26,35 @@ def summarise(run_id: int, final: bool = False) -> None:
     for section, latency in rows.order_by().values_list("section", "latency_ms").iterator(chunk_size=2000):
         by_section[section].append(int(latency or 0))
     every = sorted(latency for latencies in by_section.values() for latency in latencies)
+    found: dict[str, Any] = {}
     if every:
         sections = {name: _median(latencies) for name, latencies in by_section.items()}
-        Run.objects.filter(pk=run_id).update(summary={"latency": _quantiles(every), "sections": sections})
+        found = {"latency": _quantiles(every), "sections": sections}
+    if final and epochs > 1:
+        found["clusters"] = _clusters(run_id)
+    if found:
+        Run.objects.filter(pk=run_id).update(summary=found)
+
+
+def _clusters(run_id: int) -> dict[str, dict[str, list[int]]]:
+    """By scorer and section, what the interval of a share over the epochs of items needs: `ClusterSums`."""
+    found: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT scorer, section, SUM(n), SUM(h), COUNT(*), SUM(n * n), SUM(n * h), SUM(h * h) FROM (
+                SELECT score.scorer, trial.section, COUNT(*) AS n,
+                    SUM(CASE WHEN score.passed THEN 1 ELSE 0 END) AS h
+                FROM runs_score AS score JOIN runs_trial AS trial ON trial.id = score.trial_id
+                WHERE score.run_id = %s AND score.value IS NOT NULL
+                GROUP BY score.scorer, trial.section, trial.item_id
+            ) AS items GROUP BY scorer, section
+            """,
+            [run_id],
+        )
+        for scorer, section, *sums in cursor:
+            found[scorer][section] = [int(each) for each in sums]
+    return found
 
 
 def _quantiles(ordered: list[int]) -> dict[str, Any]:

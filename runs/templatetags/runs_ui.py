@@ -35,7 +35,7 @@ TOTALS = ("input_tokens", "output_tokens", "cost", "duration")  # the head tells
 @register.filter
 def tiles(metrics: Iterable[Metric]) -> list[Metric]:
     """The figures that get a tile: without those that repeat the accuracy, and tokens beside their cost."""
-    by_key = {metric.key: metric for metric in metrics}
+    by_key = {metric.key: metric for metric in metrics if not metric.is_member}
     shown = [metric for key, metric in by_key.items() if key not in TOTALS and not _repeats(metric, by_key)]
     tokens = [by_key.get("input_tokens"), by_key.get("output_tokens")]
     if not all(tokens):
@@ -266,6 +266,19 @@ def runs_summary(counts: Mapping[str, int]) -> str:
 def score_by(trial: Trial, scorer: str) -> Score | None:
     """The trial's score by that scorer, from what is already loaded."""
     return next((score for score in trial.scores.all() if score.scorer == scorer), None)
+
+
+@register.filter
+def column_scorers(run: Run) -> list[dict[str, Any]]:
+    """Beside the first: at most two, without the members of panels."""
+    return [scorer for scorer in run.all_scorers[1:] if not scorer.get("panel")][:2]
+
+
+@register.filter
+def scorer_titles(run: Run) -> str:
+    """Numeric, math-judge v1; a panel without its members."""
+    named = [scorer for scorer in run.all_scorers if not scorer.get("panel")]
+    return ", ".join(str(scorer.get("title") or scorer["name"]) for scorer in named)
 
 
 @register.filter

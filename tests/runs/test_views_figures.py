@@ -10,7 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from datasets.models import DatasetVersion
+from judges.metrics import proportion
 from runs.engine.host import run_to_end
+from runs.metrics import run_metrics
 from runs.models import Run, Trial
 from runs.services import figures as service
 from runs.tasks import figures as task
@@ -87,6 +89,13 @@ def test_epochs_give_figures_over_items(
     assert {"pass@2", "pass@3", "pass^2", "pass^3", "Majority vote of 3"} <= set(titles)
     assert {row.estimate.n for row in found.rows if row.title.startswith(("pass", "Maj"))} == {8}
     assert found.rows[0].estimate.n == 24 and "clustered" in found.rows[0].estimate.interval
+    run.refresh_from_db()
+    head, exact = run_metrics(run)[0], found.rows[0].estimate
+    assert (head.value, head.low, head.high) == pytest.approx((exact.value, exact.low, exact.high))
+    run.summary = {}
+    early = run_metrics(run)[0]
+    plain = proportion(head.correct, 24)
+    assert early.low < plain.low and plain.high < early.high and early.n == 24
 
 
 def test_they_are_computed_once_for_each_state_of_the_run(client: Client, run: Run) -> None:
