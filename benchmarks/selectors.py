@@ -17,6 +17,8 @@ from benchmarks.models import (
     Phase,
 )
 from benchmarks.scoring import Scale, Weighted, interval_of, overall
+from datasets.models import DatasetVersion
+from datasets.selectors import ready_versions
 from judges.metrics import mean_estimate, proportion
 from judges.models import JudgeVersion
 from runs.metrics import Metric, Sums, elapsed_s, run_metrics, sums_by_scorer
@@ -45,14 +47,14 @@ def parts_of(benchmark: Benchmark) -> QuerySet[BenchmarkPart]:
 
 
 def phase_of(benchmark: Benchmark, phase_id: int | None) -> Phase | None:
-    """The phase asked for, else the current one, else the last that was, else the first."""
+    """The phase asked for, else the last that is current, else the last that was, else the first."""
     phases = list(benchmark.phases.all())
     if phase_id is not None and (asked := [phase for phase in phases if phase.pk == phase_id]):
         return asked[0]
     for state in ("current", "previous", "next"):
         found = [phase for phase in phases if phase.state == state]
         if found:
-            return found[-1] if state == "previous" else found[0]
+            return found[0] if state == "next" else found[-1]
     return None
 
 
@@ -81,7 +83,15 @@ class PartScore:
 
     @property
     def metrics(self) -> list[Metric]:
-        return run_metrics(self.run, self.run.tallies.all()) if self.run else []
+        """Those that get a tile; a pass-or-fail scorer's mean says no more than its share."""
+        found = run_metrics(self.run, self.run.tallies.all()) if self.run else []
+        accuracy = next((metric.value for metric in found if metric.key == "accuracy"), None)
+        return [
+            metric
+            for metric in found
+            if metric.key not in ("input_tokens", "output_tokens", "duration")
+            and not (metric.key == "mean" and metric.value == accuracy)
+        ]
 
 
 @dataclass(frozen=True)
@@ -185,6 +195,12 @@ def figure_of(frozen: Mapping[str, Any], run: Run | None) -> Interval:
         return interval_of(proportion(sums.passed, sums.scored), scale, "Wilson")
     mean = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
     return interval_of(mean, scale, "t")
+
+
+def made_of_misses(found: Scored) -> list[DatasetVersion]:
+    """Datasets that were made of the items it missed; one query."""
+    versions = ready_versions(found.row.benchmark.workspace).filter(origin__kind="misses")
+    return list(versions.filter(origin__run__in=[run.pk for run in found.runs])[:20])
 
 
 def evaluation_counts(benchmark: Benchmark) -> int:

@@ -75,7 +75,7 @@ def _phase(benchmark: Benchmark, wish: EvaluationWish) -> Phase | None:
         current = [phase for phase in phases if phase.state == "current"]
         if not current and phases:
             raise CannotEvaluate(f"No phase of {benchmark.name} is open now.")
-        return current[0] if current else None
+        return current[-1] if current else None
     phase = phases.filter(pk=wish.phase_id).first()
     if phase is None:
         raise CannotEvaluate("This benchmark has no such phase.")

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from benchmarks import services
 from benchmarks.exports import FILES, zipped
-from benchmarks.selectors import Scored, evaluation_counts
+from benchmarks.selectors import Scored, evaluation_counts, made_of_misses
 from benchmarks.views.asked import confirm_page, evaluation_or_404, held_by, typed
 from evalportal.lib.streaming import download
 from runs import selectors
@@ -76,7 +76,7 @@ def _items(request: HttpRequest, found: Scored) -> dict[str, Any]:
             after=whole(request.GET.get("after")),
         )
     return {
-        "part_number": number, "items_run": run, "trials": page, "verdict": verdict,
+        "misses": made_of_misses(found), "part_number": number, "items_run": run, "trials": page, "verdict": verdict,
         "verdicts": VERDICTS.items(),
     }  # fmt: skip
 

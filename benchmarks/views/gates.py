@@ -24,9 +24,17 @@ from workspaces import access
 from workspaces.models import Role
 
 
-def rules() -> list[tuple[str, Any, list[Any]]]:
-    """(key, rule, its options) of each, for the form."""
-    return [(key, RULES[key], option_fields(RULES[key])) for key in RULES]
+def rules() -> list[dict[str, Any]]:
+    """Each with its words and options, for the form."""
+    return [
+        {
+            "key": key,
+            "title": RULES[key].title,
+            "description": RULES[key].description,
+            "options": option_fields(RULES[key]),
+        }
+        for key in RULES
+    ]
 
 
 @access.requires()
