@@ -11,7 +11,7 @@ from tests.services import ROOT, environment
 
 pytestmark = pytest.mark.services
 AGAIN = (
-    "tests/workspaces", "tests/registry", "tests/datasets", "tests/runs",
+    "tests/workspaces", "tests/registry", "tests/datasets", "tests/runs", "tests/generation",
     "tests/analysis/test_comparison.py",
 )  # fmt: skip
 LEFT_OUT = "not services and not browser and not shared"
