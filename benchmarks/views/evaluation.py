@@ -76,8 +76,8 @@ def _items(request: HttpRequest, found: Scored) -> dict[str, Any]:
             after=whole(request.GET.get("after")),
         )
     return {
-        "misses": made_of_misses(found), "part_number": number, "items_run": run, "trials": page, "verdict": verdict,
-        "verdicts": VERDICTS.items(),
+        "misses": made_of_misses(found), "part_number": number, "items_run": run,
+        "trials": page, "verdict": verdict, "verdicts": VERDICTS.items(),
     }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from benchmarks.services import benchmark_create
+from benchmarks.wish import BenchmarkWish, PartWish
 from datasets.selectors import ready_versions
 from datasets.services import version_import
 from evalportal.demo import dataset, wire
@@ -36,6 +38,10 @@ TEMPLATE = """{{ input }}
 {% for choice in choices %}{{ "ABCDEF"[loop.index0] }}) {{ choice }}
 {% endfor %}{% endif %}
 Think briefly, then end with a line "ANSWER: " and the {{ "letter" if choices else "number" }}."""
+SUMMARY = """Everyday things: sums, logic, words and pictures.
+
+The answer stands after "ANSWER:". Choose a model on the Evaluate tab, and see where it ranks.
+"""
 SCORER = {"key": "regex", "name": "correct", "options": {"pattern": r"ANSWER:\s*(\S+)"}}
 
 
@@ -86,6 +92,8 @@ class Demo:
         launch(held, quick)
         slow = [models[name] for name in ("demo-medium", "demo-large", "demo-vision")]
         launch(held, replace(usual, model_ids=slow, label="welcome", concurrency=2, name=QUESTION))
+        part = PartWish(version_id=version.pk, template=TEMPLATE, scorers=[SCORER])
+        benchmark_create(held, BenchmarkWish(name=dataset.NAME, summary=SUMMARY, parts=[part]))
 
     def _create(self) -> None:
         """The person last: until then a start that was cut short begins again."""

@@ -17,6 +17,7 @@ from runs.models import Run
 from tests.benchmarks.conftest import NUMERIC, answered
 from tests.conftest import SHARED
 from workspaces.access import Access
+from workspaces.models import User
 
 Recorded = Callable[..., DatasetVersion]
 On = Callable[..., Benchmark]
@@ -104,7 +105,9 @@ def test_several_parts_and_a_section(recorded: Recorded, benchmark_on: On, evalu
 
 
 @pytest.mark.shared
-def test_the_published_systems(dataset: Any, benchmark_on: On, evaluated: Evaluated) -> None:
+def test_the_published_systems(
+    dataset: Any, benchmark_on: On, evaluated: Evaluated, client_of: Any, viewer: User
+) -> None:
     """Four systems on GSM8K: accuracies, intervals and places of the static page."""
     folder = SHARED / "data" / "gsm8k"
     lines = (folder / "example_model_solutions.jsonl").read_text().splitlines()
@@ -132,3 +135,7 @@ def test_the_published_systems(dataset: Any, benchmark_on: On, evaluated: Evalua
         ("3", "175b_finetuning", 34.7, 32.2, 37.3, 1319),
         ("4", "6b_finetuning", 21.7, 19.5, 24.0, 1319),
     ]
+    html = client_of(viewer).get(f"/w/alpha/benchmarks/{benchmark.pk}/leaderboard/").content.decode()
+    for value, interval in (("56.3", "[53.6, 58.9]"), ("39.0", "[36.4, 41.7]"), ("34.7", "[32.2, 37.3]")):
+        assert f"<strong>{value}</strong>" in html and interval in html
+    assert "4 systems, 4 distinct places" in html and "Holm-adjusted over 6 pairs" in html
