@@ -1,6 +1,7 @@
 """Datasets in the API: create by upload, list, versions, items. Versions are frozen."""
 
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from datasets import selectors
+from datasets.api_editing import DIFF_PARAMETERS, DiffSerializer, EditsSerializer, diff_of, version_edit
 from datasets.api_uploads import UploadSerializer, UploadStateSerializer, receive
 from datasets.filters import CHECKS, KINDS, NO_SECTION, ItemFilter
 from datasets.models import Asset, Dataset, DatasetVersion, Item
@@ -34,12 +36,14 @@ class VersionSerializer(serializers.ModelSerializer[DatasetVersion]):
         child=serializers.CharField(), read_only=True, help_text="Models whose responses are recorded"
     )
     mapping = serializers.JSONField(read_only=True, help_text="How the file's fields were used")
+    origin = serializers.JSONField(read_only=True, help_text="Edited or made of a run's misses: from what")
 
     class Meta:
         model = DatasetVersion
         fields = (
             "id", "dataset", "dataset_name", "number", "upload_type", "content_hash", "item_count",
-            "sections", "response_models", "source_name", "mapping", "note", "created_at", "ready_at",
+            "sections", "response_models", "source_name", "mapping", "note", "origin",
+            "created_at", "ready_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -54,8 +58,8 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     class Meta:
         model = Dataset
         fields = (
-            "id", "name", "description", "version_count", "latest_version", "latest_number", "item_count",
-            "created_at", "changed_at",
+            "id", "name", "description", "licence", "source", "language", "version_count", "latest_version",
+            "latest_number", "item_count", "created_at", "changed_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -144,7 +148,7 @@ class VersionViewSet(RetrieveModelMixin, WorkspaceViewSet):
     queryset = DatasetVersion.objects.filter(ready_at__isnull=False).select_related("dataset")
     serializer_class = VersionSerializer
     workspace_path = "dataset__workspace"
-    roles: ClassVar = {"read": Role.VIEWER}
+    roles: ClassVar = {"read": Role.VIEWER, "edits": Role.EDITOR}
 
     @extend_schema(
         summary="Items of a version, in order",
@@ -167,3 +171,31 @@ class VersionViewSet(RetrieveModelMixin, WorkspaceViewSet):
         rows = selectors.items_of(self.get_object(), ItemFilter.of(wanted))
         page = self.paginate_queryset(rows.prefetch_related("item_assets__asset"))
         return self.get_paginated_response(ItemSerializer(page, many=True).data)
+
+    @extend_schema(
+        summary="How the version differs from an earlier one",
+        parameters=DIFF_PARAMETERS,
+        responses=DiffSerializer,
+    )
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def diff(self, request: Request, pk: str) -> Response:
+        return Response(DiffSerializer(diff_of(self.access, self.get_object(), request.query_params)).data)
+
+    @extend_schema(
+        summary="Edit the version: the changes make the next one",
+        request=EditsSerializer,
+        responses={201: VersionSerializer, 202: None, 409: OpenApiTypes.OBJECT},
+        description="All changes or none. 202 where a worker finishes a large version. 409 while the dataset "
+        "has a draft, or if nothing would differ.",
+    )
+    @action(detail=True, methods=["post"])
+    def edits(self, request: Request, pk: str) -> Response:
+        version = self.get_object()
+        form = EditsSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        made = version_edit(self.access, version, cast(dict[str, Any], form.validated_data))
+        if isinstance(made, Response):
+            return made
+        if made is None:
+            return Response(status=HTTPStatus.ACCEPTED)
+        return Response(VersionSerializer(made).data, status=HTTPStatus.CREATED)

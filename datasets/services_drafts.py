@@ -31,12 +31,15 @@ BULK = {"section": "Set the section", "tag": "Add a tag", "untag": "Take a tag a
 MAX_SEED = 2**31 - 1
 
 
-def draft_start(access: Access, version: DatasetVersion) -> Draft:
-    """The dataset's draft, made from this version unless there is one. A worker copies large versions."""
+def draft_start(access: Access, version: DatasetVersion, *, at_once: bool = False) -> Draft:
+    """The dataset's draft, made from this version unless there is one.
+
+    A worker copies large versions, unless the caller wants to wait: some seconds for 100,000 items.
+    """
     draft = editing.draft_begin(access, version)
     late = draft.changed_at < timezone.now() - STUCK_AFTER
     if draft.state == DraftState.COPYING and (late or not draft.version.items.exists()):
-        if draft.base.item_count > INLINE_ITEMS:
+        if draft.base.item_count > INLINE_ITEMS and not at_once:
             draft_fill_later.delay_on_commit(draft.pk)
         else:
             editing.draft_fill(draft)

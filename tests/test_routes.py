@@ -206,6 +206,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "dataset number": things.version.number,
         "dataset kind": "jsonl",
         "version pk": things.version.pk,
+        "subset pk": things.subset.pk,
         "registry pk": things.model.pk,
         "model pk": things.model.pk,
         "runs pk": things.run.pk,
