@@ -13,7 +13,8 @@ pytestmark = pytest.mark.browser
 def test_a_website_is_filled_in_and_scored(logged_in: Page, tmp_path: Path) -> None:
     page = logged_in
     page.goto("/w/demo/runs/launch/")
-    page.get_by_label("Dataset", exact=True).select_option(index=1)
+    chosen = page.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
+    page.get_by_label("Dataset", exact=True).select_option(chosen)
     page.get_by_text("Fill in by hand", exact=True).click()
     page.get_by_label("Model known by name only").fill("Chat site")
     page.get_by_label("Items at most").fill("3")

@@ -15,7 +15,8 @@ def test_a_ceiling_is_met_and_raised(logged_in: Page, portal: Portal, endpoint: 
     page = logged_in
     endpoint.reset()
     page.goto(f"{page.url}launch/")
-    page.get_by_label("Dataset", exact=True).select_option(index=1)
+    chosen = page.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
+    page.get_by_label("Dataset", exact=True).select_option(chosen)
     for box in page.locator("[name=models]:checked").all():
         box.uncheck()
     page.get_by_label("stub-model", exact=False).first.check()
