@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from analysis.views import compare, exporting, home, keeping, triage
+from analysis.views import advice, compare, exporting, home, keeping, triage
 
 app_name = "analysis"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("compare/save/", keeping.save, name="save"),
     path("compare/saved/<int:pk>/", keeping.saved, name="saved"),
     path("compare/saved/<int:pk>/delete/", keeping.saved_delete, name="saved_delete"),
+    path("compare/advice/", advice.advice, name="advice"),
     path("triage/", triage.triage_list, name="triage_list"),
     path("triage/keep/", triage.triage, name="triage"),
     path("triage/again/", triage.again, name="again"),
