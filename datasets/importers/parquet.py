@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datasets.images import kind_of
@@ -21,6 +22,7 @@ BUFFER_BYTES = 1 << 20
 SMALL_BYTES = 64 << 20  # a column chunk up to here is taken whatever it was compressed from
 MAX_RATIO = 200
 MAX_BATCH_BYTES = 256 << 20
+LONG_BYTES = 1 << 20
 MAX_BINARY_BYTES = 12 << 20
 
 
@@ -57,8 +59,29 @@ def _opened(file: BinaryIO) -> pq.ParquetFile | None:
     if not file.tell():
         return None
     file.seek(0)
-    table = pq.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False)
-    meta = table.metadata
+    meta = pq.read_metadata(file)
+    _check(meta)
+    return pq.ParquetFile(
+        file, metadata=meta, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=_shared_texts(meta)
+    )
+
+
+def _shared_texts(meta: pq.FileMetaData) -> list[str]:
+    """Columns whose rows may share a text: they are kept shared, since a long one would fill the memory."""
+    if not meta.num_row_groups:
+        return []
+    chunks = (meta.row_group(0).column(place) for place in range(meta.num_columns))
+    return [
+        chunk.path_in_schema
+        for chunk in chunks
+        if chunk.physical_type == "BYTE_ARRAY"
+        and "." not in chunk.path_in_schema
+        and chunk.has_dictionary_page
+    ]
+
+
+def _check(meta: pq.FileMetaData) -> None:
+    """Raises Unreadable."""
     if meta.num_rows > MAX_ROWS:
         raise Unreadable(f"more than {MAX_ROWS:,} rows")
     if meta.num_columns > MAX_FIELDS:
@@ -71,11 +94,10 @@ def _opened(file: BinaryIO) -> pq.ParquetFile | None:
                 raise Unreadable(
                     f"the column {chunk.path_in_schema} unpacks to {unpacked >> 20:,} MB; it is a bomb"
                 )
-    return table
 
 
 def _rows(table: pq.ParquetFile) -> Iterator[Record | RowProblem]:
-    number = 0
+    number = unpacked = 0
     for group in range(table.metadata.num_row_groups):
         meta = table.metadata.row_group(group)
         per_row = meta.total_byte_size // max(1, meta.num_rows) + 1
@@ -85,14 +107,26 @@ def _rows(table: pq.ParquetFile) -> Iterator[Record | RowProblem]:
                 raise Unreadable(
                     f"{batch.num_rows:,} rows take {batch.nbytes >> 20:,} MB; the file is a bomb"
                 )
-            for values in _values(batch):
+            longest = _longest_shared(batch)
+            for values in _values(batch, longest):
+                unpacked += longest
+                if unpacked > MAX_BATCH_BYTES and longest > LONG_BYTES:
+                    raise Unreadable(f"its rows share texts of {longest >> 20:,} MB; the file is a bomb")
                 number += 1
                 yield _record(number, values)
 
 
-def _values(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    """Rows one by one, so that a long text that many rows share is not copied for all of them."""
-    step = max(1, int(batch.num_rows * BATCH_BYTES // max(1, batch.nbytes)))
+def _longest_shared(batch: pa.RecordBatch) -> int:
+    """Bytes of the longest text in a dictionary of the batch."""
+    dictionaries = [column.dictionary for column in batch.columns if pa.types.is_dictionary(column.type)]
+    lengths = [pc.max(pc.binary_length(one)).as_py() or 0 for one in dictionaries if len(one)]
+    return sum(lengths)
+
+
+def _values(batch: pa.RecordBatch, longest: int) -> Iterator[dict[str, Any]]:
+    """A few rows at once, so that a long text that many rows share is not copied for all of them."""
+    per_row = batch.nbytes // max(1, batch.num_rows) + longest + 1
+    step = max(1, min(batch.num_rows, BATCH_BYTES // per_row))
     for start in range(0, batch.num_rows, step):
         yield from batch.slice(start, step).to_pylist()
 

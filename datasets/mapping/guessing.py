@@ -31,6 +31,7 @@ NAMES = {
     "choices": ("choices", "options", "answer_choices", "alternatives"),
     "asset": ("image", "images", "picture", "pictures", "asset", "assets", "figure"),
 }  # fmt: skip
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 KNOWN_NAMES = frozenset(name for names in NAMES.values() for name in names)
 NOT_MODELS = frozenset(
     ("id", "tokens", "time", "model", "length", "type", "format", "expected", "reference", "target")
@@ -84,8 +85,11 @@ class Leaf:
     @property
     def is_image(self) -> bool:
         first = [value[0] if isinstance(value, list) else value for value in self.filled]
+        named = self.name in NAMES["asset"]
         return bool(first) and all(
-            isinstance(value, str) and value.startswith("data:image/") for value in first
+            isinstance(value, str)
+            and (value.startswith("data:image/") or (named and value.lower().endswith(IMAGE_ENDINGS)))
+            for value in first
         )
 
     @property
