@@ -21,7 +21,7 @@ from runs.sockets import sockets
 from workspaces.access import Access, access_for
 from workspaces.models import User
 
-PAUSE_S = 2.0
+PAUSE_S = 4.0
 RECHECK_S = 20.0
 OUTSIDER = 4404
 READ_AGAIN = "<i data-reread hidden></i>"

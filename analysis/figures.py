@@ -145,12 +145,15 @@ class Figures:
 
     @cached_property
     def wording(self) -> Wording:
-        first, second = self.rows[self.base], self.rows[self.against]
-        names = (first.run.alias, second.run.alias)
-        if names[0] == names[1]:
-            names = (f"{names[0]} #{first.run.pk}", f"{names[1]} #{second.run.pk}")
-        letters = (first.letter, second.letter)
-        return worded(self.pair.difference, self.pair.p, *names, share=self.share, names=letters)
+        return self._worded(self.pair.difference, self.pair.p, self.share)
+
+    def _worded(self, difference: Difference, p: float | None, share: bool) -> Wording:
+        """Of the pair; runs of one alias are told apart by their numbers."""
+        first, second = (self.comparison.runs[place] for place in (self.base, self.against))
+        alike = first.alias == second.alias
+        names = (f"{run.alias} #{run.pk}" if alike else run.alias for run in (first, second))
+        letters = (self.letters[self.base], self.letters[self.against])
+        return worded(difference, p, *names, share=share, names=letters)
 
     @cached_property
     def bounds(self) -> PairedBounds | None:
@@ -211,10 +214,7 @@ class Figures:
         first, second = (self.comparison.runs[place] for place in (self.base, self.against))
         found = compare_runs([first, second], name, self.asked.mean)
         difference = found.difference(0, 1)
-        letters = (self.letters[self.base], self.letters[self.against])
-        wording = worded(
-            difference, difference.test.p, first.alias, second.alias, share=found.verdicts, names=letters
-        )
+        wording = self._worded(difference, difference.test.p, found.verdicts)
         return ScorerRow(name, found.verdicts, found.figure(0), found.figure(1), difference, wording)
 
     @cached_property
