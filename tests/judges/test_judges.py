@@ -67,7 +67,7 @@ def test_makes_the_first_version(made: Made, held: Access, judge_model: Register
         ("classify", {"labels": [PASS, {"label": "B"}]}, "labels", "Label 2: say"),
         ("classify", {"labels": [PASS, {"label": " ", "passes": False}]}, "labels", "Label 2: give it"),
         ("classify", {"user_template": "{{ respone }}"}, "user_template", "did you mean “response”?"),
-        ("classify", {"system_template": "{{ x.__class__ }}"}, "system_template", "“x” is not defined"),
+        ("classify", {"system_template": "{{ x.a }}"}, "system_template", "“x” is not defined"),
         ("classify", {"model_ids": []}, "model_ids", "Choose the model"),
         ("classify", {"model_ids": [10**9]}, "model_ids", "Not a model that can be asked here"),
         ("classify", {"min_votes": 2}, "min_votes", "number of judge models, 1"),
