@@ -20,7 +20,7 @@ Watch = Callable[[Run], None]
 
 
 class _Engine(threading.Thread):
-    """Runs the engine to the run's end; keeps what it raised."""
+    """Runs the engine to the end of the run and of its judgings; keeps what it raised."""
 
     def __init__(self, run_id: int):
         super().__init__(name="evaluate", daemon=True)
@@ -30,6 +30,8 @@ class _Engine(threading.Thread):
     def run(self) -> None:
         try:
             run_to_end(self.run_id)
+            for judging in Run.objects.filter(judged=self.run_id).order_by("pk"):
+                run_to_end(judging.pk)
         except BaseException as error:
             self.error = error
         finally:

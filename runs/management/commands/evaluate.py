@@ -55,6 +55,13 @@ class Command(BaseCommand):
             help="such as absolute_tolerance=0.01",
         )
         add(
+            "--judge",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="of the workspace; its newest version",
+        )
+        add(
             "--template",
             default="",
             metavar="T",
@@ -123,9 +130,11 @@ class Command(BaseCommand):
         done = ended.done + ended.errored - (before if resumed else 0)
         write = json_document if as_json else table
         self.stdout.write(write(ended, seconds=seconds, done=done))
-        if interrupted or ended.status != RunStatus.COMPLETED or ended.errored:
-            self.stderr_line(what_next(ended))
-        return ended.status == RunStatus.COMPLETED
+        parts = [ended, *ended.judgings.order_by("pk")]
+        for part in parts:
+            if interrupted or part.status != RunStatus.COMPLETED or part.errored:
+                self.stderr_line(what_next(part))
+        return all(part.status == RunStatus.COMPLETED for part in parts)
 
     def stderr_line(self, text: str) -> None:
         if text:
@@ -148,6 +157,7 @@ def wish_of(options: dict[str, Any], key: str) -> Wish:
         mapping=options["map"],
         scorers=options["scorer"],
         scorer_options=options["scorer_option"],
+        judges=options["judge"],
         params=options["param"],
         api_key=key,
     )
@@ -164,4 +174,5 @@ def what_next(run: Run) -> str:
     if not left:
         return ""
     command = f"manage.py evaluate --resume {run.pk}"
-    return f"{run.status.capitalize()}.{reason} {left:,} items left; go on with: {command}"
+    whose = f"{run.scorer}: " if run.scorer else ""
+    return f"{whose}{run.status.capitalize()}.{reason} {left:,} items left; go on with: {command}"
