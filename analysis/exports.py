@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from analysis import selectors
 from analysis.asking import RIGHT, WRONG
-from analysis.figures import Figures, RunRow
+from analysis.comparison import SectionRow
+from analysis.figures import Figures, Group, RunRow
 from analysis.stats.results import Difference, Interval
 from datasets.models import Item
 from evalportal.lib.csv_safety import csv_lines
@@ -59,28 +60,8 @@ def figures_json(figures: Figures) -> dict[str, Any]:
             {"first": ids[row.first], "second": ids[row.second], **_difference_json(row.difference, row.p)}
             for row in figures.pairs
         ],
-        "sections": [
-            {
-                "section": row.name,
-                "n": row.n,
-                "baseline": _interval_json(row.baseline),
-                "differences": {
-                    ids[place]: _difference_json(each)
-                    for place, each in enumerate(row.differences)
-                    if each is not None
-                },
-            }
-            for row in figures.sections
-        ],
-        "groups": [
-            {
-                "name": group.name,
-                "runs": [ids[place] for place in group.runs],
-                "figure": _interval_json(group.figure),
-                "difference": _difference_json(group.difference) if group.difference else None,
-            }
-            for group in figures.groups
-        ],
+        "sections": [_section_json(row, ids) for row in figures.sections],
+        "groups": [_group_json(group, ids) for group in figures.groups],
         "scorers": [
             {
                 "scorer": row.name,
@@ -89,6 +70,28 @@ def figures_json(figures: Figures) -> dict[str, Any]:
             }
             for row in figures.by_scorer
         ],
+    }
+
+
+def _section_json(row: SectionRow, ids: Sequence[int]) -> dict[str, Any]:
+    """Differences by run id."""
+    differences = {
+        ids[place]: _difference_json(each) for place, each in enumerate(row.differences) if each is not None
+    }
+    return {
+        "section": row.name,
+        "n": row.n,
+        "baseline": _interval_json(row.baseline),
+        "differences": differences,
+    }
+
+
+def _group_json(group: Group, ids: Sequence[int]) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "runs": [ids[place] for place in group.runs],
+        "figure": _interval_json(group.figure),
+        "difference": _difference_json(group.difference) if group.difference else None,
     }
 
 
