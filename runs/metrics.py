@@ -160,7 +160,8 @@ def _scorer_metrics(
     if scorer["key"] == "exact_match":
         metrics.append(_as_metric("exact_match", "Exact match", share, partial, note))
     elif not primary:
-        metrics.append(_as_metric(scorer["name"], str(title), share, partial, note))
+        words = f"{title}, pass" if scorer.get("kind") == "score" else str(title)
+        metrics.append(_as_metric(scorer["name"], words, share, partial, note))
     if sums.scored and (primary or not sums.binary):
         mean = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
         key, label = ("mean", "Mean score") if primary else (f"{scorer['name']}_mean", f"{title}, mean")

@@ -17,6 +17,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Lists": ("set_match", "list_equal"),
     "Longer texts": ("token_f1", "rouge", "bleu", "chrf"),
     "JSON": ("json_valid", "json_equal", "json_schema"),
+    "Latency and cost": ("latency", "cost"),
     "Rules of your own": ("regex", "length", "refusal", "python"),
 }
 MOST_CHOSEN = 20

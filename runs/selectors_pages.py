@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from datasets.models import Dataset, DatasetVersion, Item
 from datasets.selectors import ready_versions
+from judges.asking import judge_messages
 from judges.metrics import Estimate
 from judges.templating import TemplateProblem, prompt_messages
 from registry.selectors import models_for
@@ -18,6 +19,7 @@ from runs.selectors import ArchiveFilter, Page, archived
 from workspaces.models import Workspace
 
 ARCHIVE_ROWS = 25
+HIDDEN = "…"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -111,28 +113,50 @@ class Prompt:
 
 def prompt_of(item: Item, template: str, *, recorded: bool = False) -> Prompt:
     """The prompt of an item as it is sent; images stand apart."""
-    context = {
+    if recorded:
+        return Prompt(
+            item.messages or [{"role": "user", "content": item.prompt}], "Recorded, nothing was sent"
+        )
+    try:
+        return Prompt(prompt_messages(template, item_context(item), item.messages), "As sent")
+    except TemplateProblem as problem:
+        return Prompt([{"role": "user", "content": item.prompt}], f"The template failed: {problem}")
+
+
+def item_context(item: Item) -> dict[str, Any]:
+    """What a prompt template sees of an item: never its references."""
+    return {
         "input": item.prompt,
         "choices": item.choices,
         "section": item.section,
         "id": item.external_id,
         "metadata": item.metadata,
     }
-    if recorded:
-        return Prompt(
-            item.messages or [{"role": "user", "content": item.prompt}], "Recorded, nothing was sent"
-        )
-    try:
-        return Prompt(prompt_messages(template, context, item.messages), "As sent")
-    except TemplateProblem as problem:
-        return Prompt([{"role": "user", "content": item.prompt}], f"The template failed: {problem}")
 
 
 def prompt_of_trial(run: Run, trial: Trial) -> Prompt:
     """Needs the trial's item."""
+    if run.judged_id:
+        return asked_of_judge(run, trial)
     return prompt_of(
         trial.item, run.config.get("template", ""), recorded=run.config.get("responses") == "recorded"
     )
+
+
+def asked_of_judge(run: Run, trial: Trial) -> Prompt:
+    """Of a judging's trial. The mark that fences data is left out: writers of responses must not know it."""
+    frozen, item = run.config["judge"], trial.item
+    epoch = (trial.epoch - 1) // run.passes + 1
+    swapped = bool(frozen["both_orders"]) and (trial.epoch - 1) % run.passes % 2 == 1
+    responses = Trial.objects.filter(item=item, epoch=epoch).values_list("response", flat=True)
+    mine = responses.filter(run=run.judged_id).first() or ""
+    other = responses.filter(run=run.opponent_id).first() if run.opponent_id else None
+    known = {**item_context(item), "references": item.references, "messages": item.messages}
+    try:
+        messages = judge_messages(frozen, known, mine, other, swapped, HIDDEN)
+    except TemplateProblem as problem:
+        return Prompt([], f"The judge's template failed: {problem}")
+    return Prompt(messages, "B shown first" if swapped else "As sent, but for the mark around data")
 
 
 def first_items(version: DatasetVersion, count: int = 1) -> list[Item]:

@@ -96,6 +96,8 @@ def metric_whisker(metric: Metric) -> str | SafeString:
     """The metric on its axis; nothing where it has no interval."""
     if metric.value is None or metric.low is None or metric.high is None:
         return ""
+    if metric.unit == "value" and metric.high > 1:
+        return ""  # a scale whose end is not known
     value, top = float(metric.value), 1.0
     if metric.unit == "ms":
         top = max(LATENCY_AXIS_MS, metric.high)

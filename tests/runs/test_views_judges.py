@@ -125,6 +125,12 @@ class TestRunPage:
         unread = client.get(f"/w/alpha/runs/{run.pk}/?item=4").content.decode()
         assert "none of those it was given" in unread
 
+    def test_a_judging_has_a_page_of_its_own(self, client: Client, run: Run) -> None:
+        judging = run.judgings.earliest("pk")
+        html = client.get(f"/w/alpha/runs/{judging.pk}/?item=3").content.decode()
+        assert f'/w/alpha/runs/{run.pk}/">run #{run.pk}</a>' in html and "ANSWER: 6" in html
+        assert client.get("/w/alpha/runs/?q=judge-a").context["archive_count"] == 0
+
     def test_items_are_filtered_by_a_judges_verdict(self, client: Client, run: Run) -> None:
         def shown(query: str) -> tuple[list[int], int]:
             context = client.get(f"/w/alpha/runs/{run.pk}/{query}").context
