@@ -42,7 +42,7 @@ def test_the_answer_comes_first(three: list[Run], viewer: User, client_of: Clien
 def test_what_is_left_out_is_said(three: list[Run], viewer: User, client_of: ClientOf) -> None:
     page = text_of(client_of(viewer), path_of(three))
     assert "39 of 40 items that all runs have scored" in page
-    assert "1 of 40 shared items left out" in page and "1 errored" in page
+    assert "1 of 40 shared items left out</summary>" in page and "1 errored" in page
     assert "1 scored, but not by every run" in page
 
 
