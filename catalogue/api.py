@@ -31,7 +31,7 @@ class CatalogueSerializer(serializers.Serializer[Any]):
     split = serializers.CharField(source="place.split")
     template = serializers.CharField()
     scorers = serializers.JSONField()
-    source = serializers.CharField()
+    paper = serializers.CharField(source="source")
     licence = serializers.CharField()
 
 

@@ -1,8 +1,9 @@
 """What is wrong with a file, said so that a person can mend it."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class RowProblem:
     line: int
     field: str
     reason: str
-    ends: bool = field(default=False, compare=False, repr=False)
+    ends: bool = dataclasses.field(default=False, compare=False, repr=False)
 
     @property
     def of_row(self) -> bool:

@@ -44,12 +44,11 @@ def _filled(records: Records, uses: list[FieldUse]) -> Mapping:
     used = [one.path for one in uses]
     rest = [path for path in paths if not any(_overlap(path, other) for other in used)]
     by_path = {one.path: one for one in uses}
-    order = [
-        by_path.pop(path, None) or FieldUse(path, "metadata")
-        for path in paths
-        if path in by_path or path in rest
+    listed = [
+        by_path.get(path, FieldUse(path, "metadata")) for path in paths if path in by_path or path in rest
     ]
-    return Mapping.of([*order, *by_path.values()])
+    inner = [one for one in uses if one.path not in paths]
+    return Mapping.of([*listed, *inner])
 
 
 def _overlap(one: str, other: str) -> bool:

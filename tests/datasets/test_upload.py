@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from datasets import uploading, uploads
-from datasets.models import DatasetVersion, Item, Upload, UploadState
+from datasets.models import DatasetVersion, Item, SavedMapping, Upload, UploadState
 from tests.conftest import SHARED
 from tests.datasets.conftest import Import
 from tests.datasets.files import QUESTIONS, jsonl, mapping_of
@@ -105,6 +105,45 @@ def test_a_file_with_problems_is_not_imported(editor: User, client_of: Clients) 
     report = b"".join(client.get(url + "report.csv").streaming_content).decode()  # type: ignore[attr-defined]
     assert report.splitlines()[0] == "line,column,reason"
     assert report.splitlines()[1] == "4,question,the prompt is empty"
+
+
+def test_rows_with_problems_are_left_out_if_the_person_says_so(editor: User, client_of: Clients) -> None:
+    client = client_of(editor)
+    url = send(client, jsonl([*QUESTIONS, {"question": ""}]) + b"=bad\n").headers["Location"]
+    form = form_of(client.get(url), leave_out="1")
+    checked = client.post(url, form, headers=HTMX).content.decode()
+    assert "2 rows are left out" in checked
+    assert "3 items" in checked
+    client.post(url, form | {"action": "import"})
+    version = DatasetVersion.objects.get()
+    assert (version.item_count, version.left_out) == (3, 2)
+
+
+def test_a_mapping_is_saved_and_used_again(editor: User, client_of: Clients) -> None:
+    client = client_of(editor)
+    url = send(client, jsonl(QUESTIONS)).headers["Location"]
+    form = form_of(client.get(url), **{"use-1": "metadata"})
+    client.post(url, form | {"action": "save", "save_as": "Sums"})
+    other = send(client, jsonl(QUESTIONS), name="other.jsonl").headers["Location"]
+    page = client.get(other)
+    assert [saved.name for saved in page.context["saved_mappings"]] == ["Sums"]
+    assert page.context["rows"][1].use == "section"
+    client.post(other, form_of(page, action="apply", saved="Sums"))
+    assert client.get(other).context["rows"][1].use == "metadata"
+    client.post(other, form_of(page, action="save", save_as=" "))
+    assert SavedMapping.objects.count() == 1
+    client.post(other, form_of(page, action="apply", saved=""))
+    assert client.get(other).context["rows"][1].use == "section"
+
+
+def test_a_known_format_and_what_its_reader_found_are_told(editor: User, client_of: Clients) -> None:
+    client = client_of(editor)
+    url = send(client, jsonl([{"input": "q", "ideal": "a"}])).headers["Location"]
+    assert "Recognised as OpenAI evals" in client.get(url).content.decode()
+    url = send(client, "question;answer\nWhat’s 1 + 1?;2\n".encode("cp1252"), name="x.csv").headers[
+        "Location"
+    ]
+    assert "semicolon, CP1252" in client.get(url).content.decode()
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"x" * 3000, "larger than")])
