@@ -35,6 +35,8 @@ from workspaces.api import WorkspaceViewSet, idempotent
 from workspaces.api_errors import Conflict
 from workspaces.models import Role
 
+CHECKS_SHOWN = 20
+
 
 @extend_schema(tags=["judges"])
 @extend_schema_view(
@@ -116,24 +118,23 @@ class JudgeViewSet(ListModelMixin, RetrieveModelMixin, WorkspaceViewSet):
         return self._archive(archived=False)
 
     @extend_schema(
-        methods=["GET"], operation_id="judges_controls_get",
-        summary="The newest check of the newest version on the control set", responses=ControlCheckSerializer,
+        methods=["GET"], operation_id="judges_controls_list",
+        summary="Checks of the newest version on the control set, newest first",
+        responses=ControlCheckSerializer(many=True), filters=False,
     )  # fmt: skip
     @extend_schema(
         methods=["POST"], operation_id="judges_controls_check",
         summary="Put the control set before the newest version, by a worker",
         request=None, responses={202: ControlCheckSerializer},
     )  # fmt: skip
-    @action(detail=True, methods=["get", "post"])
+    @action(detail=True, methods=["get", "post"], pagination_class=None)
     def controls(self, request: Request, pk: str) -> Response:
         version = selectors.newest_version(self.get_object())
         if request.method == "POST":
             check = services.check_controls(self.access, version)
             return Response(ControlCheckSerializer(check).data, status=202)
-        found = selectors.newest_check(version)
-        if found is None:
-            raise Conflict("The control set was not put before this version yet.")
-        return Response(ControlCheckSerializer(found).data)
+        found = version.control_checks.all()[:CHECKS_SHOWN]
+        return Response(ControlCheckSerializer(found, many=True).data)
 
     @extend_schema(
         summary="Ready-made judges to start from", responses=RubricSerializer(many=True), filters=False
