@@ -45,7 +45,7 @@ PROMPTS = {
         + '[{"question": "…", "reference": "…"}]' + PASSAGE,
     ),
     "choices": Prompt(
-        "Multiple choice",
+        "Choices",
         "Four choices, one of them right",
         "Write {{ metadata.count }} multiple-choice questions on the passage below, with four choices "
         "each. One is right; the others are plausible but wrong. Vary the place of the right one." + FORM

@@ -57,6 +57,7 @@ DRAFT_FIELDS = (
 )
 
 
+PASSAGES = {"kind": "passages"}  # of a version's origin: the launch sheet lists it last
 CHOICE_FIELDS = (FieldUse("choices", "choices"),)
 
 
@@ -92,7 +93,7 @@ def generation_begin(access: Access, wish: Wish) -> Generation:
     passages, documents = _passages(wish)
     try:
         name = clean_name(wish.name)
-        found = _import(access, f"{name[:108]} (passages)", _passage_rows(passages), PASSAGE_FIELDS)
+        found = _import(access, f"{name[:108]} (passages)", _passage_rows(passages), PASSAGE_FIELDS, PASSAGES)
         with transaction.atomic():
             evaluation = launch(access, _drafting(wish, name, found.version.pk))
             run = evaluation.runs.get()
@@ -174,7 +175,12 @@ def _passage_rows(passages: Iterable[Passage]) -> Iterable[dict[str, Any]]:
 
 
 def _import(
-    access: Access, name: str, rows: Iterable[dict[str, Any]], fields: Sequence[FieldUse], note: str = ""
+    access: Access,
+    name: str,
+    rows: Iterable[dict[str, Any]],
+    fields: Sequence[FieldUse],
+    origin: dict[str, Any],
+    note: str = "",
 ) -> ImportResult:
     """A version of these rows, by the same way as a file of them."""
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
@@ -188,6 +194,7 @@ def _import(
             dataset_name=name,
             mapping=FieldMapping.of(fields),
             note=note,
+            origin=origin,
         )
 
 
@@ -292,6 +299,7 @@ def generation_publish(
             name.strip() or generation.name,
             (_published(generation, draft) for draft in drafts.iterator()),
             (*DRAFT_FIELDS, *CHOICE_FIELDS) if drafts.exclude(choices=[]).exists() else DRAFT_FIELDS,
+            {"kind": "drafts", "generation": generation.pk, "model": generation.model_name},
             words,
         )
     except ImportProblems as error:

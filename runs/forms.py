@@ -79,7 +79,7 @@ class LaunchForm(forms.Form):
         self.models_offered: list[RegisteredModel] = [
             model for model in models_for(workspace) if model.is_callable
         ]
-        self.versions: list[DatasetVersion] = list(ready_versions(workspace)[:200])
+        self.versions: list[DatasetVersion] = sorted(ready_versions(workspace)[:200], key=are_passages)
         self.judges_offered = versions_offered(workspace, self.initial.get("judges") or ())
         self._choices("judges", [(version.pk, version.judge.name) for version in self.judges_offered])
         self.subsets: list[Subset] = list(subsets_of(workspace).select_related("dataset")[:500])
@@ -240,6 +240,11 @@ def fitting_scorer(version: DatasetVersion) -> str:
     if sample and with_choices > MOSTLY * len(sample):
         return "multiple_choice"
     return "numeric" if sample and with_number > MOSTLY * len(sample) else "exact_match"
+
+
+def are_passages(version: DatasetVersion) -> bool:
+    """Of documents, for drafting: launched on by query generation, seldom by people."""
+    return bool(version.origin.get("kind") == "passages")
 
 
 def _or(value: int | None, default: int) -> int:

@@ -145,6 +145,9 @@ def test_the_pages_lead_from_documents_to_a_dataset(
     assert b"&lt;b&gt;?" in client.get(f"{url}?show=approved").content
     made = client.post(f"{url}publish/", {"name": "Rivers", "note": ""})
     dataset = Generation.objects.get(pk=generation.pk).version.dataset  # type: ignore[union-attr]
+    assert b"Drafted by stub-model" in client.get(made["Location"]).content
+    offered = client.get("/w/alpha/runs/launch/").context["launch_form"].versions
+    assert [version.dataset.name for version in offered] == ["Rivers", "Geography (passages)"]
     assert made["Location"] == f"/w/alpha/datasets/{dataset.pk}/" and dataset.name == "Rivers"
     assert b"Geography" in client.get("/w/alpha/datasets/generate/").content
     assert client.get(f"{url}drafts/99/").status_code == 404
