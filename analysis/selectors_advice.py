@@ -23,13 +23,13 @@ UNKNOWN_EPOCHS = "No earlier run on these items asked each of them several times
 
 @dataclass(frozen=True)
 class Advice:
-    """`now` is for the launch as it stands, the others for twice as much; None where nothing can be said."""
+    """`now` is for the launch as it stands, the others for twice as much; no epochs where nothing tells."""
 
     baseline: Run | None
     items: int
     epochs: int
     now: Detectable
-    twice_items: Detectable | None
+    twice_items: Detectable
     twice_epochs: Detectable | None
     note: str = ""
 
@@ -40,9 +40,7 @@ def baselines(version: DatasetVersion) -> list[Run]:
     return list(runs.prefetch_related("tallies").order_by("-id")[:BASELINES])
 
 
-def advise(
-    version: DatasetVersion, runs: Sequence[Run], baseline: Run | None, items: int, epochs: int
-) -> Advice:
+def advise(runs: Sequence[Run], baseline: Run | None, items: int, epochs: int) -> Advice:
     """`runs` are those of `baselines`; `items` each run would ask."""
     found = _verdicts(baseline) if baseline else None
     others = [each for run in runs if run != baseline and (each := _verdicts(run)) is not None]
@@ -54,7 +52,7 @@ def advise(
         items,
         epochs,
         now=own.detectable(items),
-        twice_items=own.detectable(2 * items) if 2 * items <= version.item_count else None,
+        twice_items=own.detectable(2 * items),
         twice_epochs=_design(found, others[:1], 2 * epochs).detectable(items) if tells else None,
         note="" if tells else UNKNOWN_EPOCHS,
     )

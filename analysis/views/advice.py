@@ -28,7 +28,7 @@ def advice(request: HttpRequest) -> HttpResponse:
     runs = selectors_advice.baselines(plan.version)
     wanted = whole(request.POST.get("baseline"))
     baseline = next((run for run in runs if run.pk == wanted), next(iter(runs), None))
-    found = selectors_advice.advise(plan.version, runs, baseline, items, min(epochs, 100))
+    found = selectors_advice.advise(runs, baseline, items, min(epochs, 100))
     return render(
         request,
         "analysis/_advice.html",

@@ -62,7 +62,7 @@ def test_without_a_run_the_assumption_is_said(client: Client, version: DatasetVe
     advice = client.post(URL, {"dataset_version": version.pk}).context["advice"]
     assert advice.baseline is None and advice.items == 40
     assert "a quarter of the verdicts" in advice.now.basis and 0 < advice.now.difference < 0.3
-    assert advice.twice_items is None and advice.twice_epochs is None
+    assert advice.twice_items.n == 80 and advice.twice_epochs is None
     assert "Choose a dataset" in client.post(URL, {}).content.decode()
 
 
