@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.core.cache import cache
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from analysis.comparison import compare_runs
@@ -138,8 +138,9 @@ class Ready:
 
 
 def readiness(workspace: Workspace) -> list[Ready]:
-    """Of the latest completed runs, by dataset version; one query."""
-    rows = listed(workspace).filter(status=RunStatus.COMPLETED).order_by("-id")
+    """Of the latest completed runs over all items, by dataset version; one query."""
+    whole = Q(status=RunStatus.COMPLETED, total__gte=F("dataset_version__item_count"))
+    rows = listed(workspace).filter(whole).order_by("-id")
     found: dict[int, list[tuple[int, str, str, int]]] = {}
     values = (
         "dataset_version",

@@ -108,7 +108,7 @@ def ask_again(access: Access, run: Run, item: Item) -> Run:
         scorers=config["scorers"],
         template=config["template"],
         params=config["params"],
-        alias=run.alias,
+        alias=f"{run.alias[:110]}, again",  # its five answers are no result of the alias
         label=f"again: item {item.external_id or item.position}"[:120],
         name=f"{AGAIN_EPOCHS} times item {item.external_id or item.position} of run {run.pk}",
         epochs=AGAIN_EPOCHS,

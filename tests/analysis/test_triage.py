@@ -110,7 +110,11 @@ def test_an_item_is_asked_again_five_times(
     made = Run.objects.latest("pk")
     assert answer["Location"] == f"/w/alpha/runs/{made.pk}/"
     assert list(made.trials.values_list("item", "epoch")) == [(item.pk, epoch) for epoch in range(1, 6)]
-    assert (made.total, made.alias, made.config["params"]["temperature"]) == (5, runs[1].alias, 0.5)
+    assert (made.total, made.alias, made.config["params"]["temperature"]) == (
+        5,
+        f"{runs[1].alias}, again",
+        0.5,
+    )
     refused = client.post(f"{TRIAGE}again/", {"run": runs[0].pk, "item": item.pk}, follow=True)
     assert refused.status_code == 404  # not an item of that run
     own = Trial.objects.get(run=runs[0], seq=2).item

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from analysis.models import SavedComparison
-from datasets.models import DatasetVersion, Item
+from datasets.models import Asset, DatasetVersion, Item, ItemAsset
 from runs.models import Run, Score, Tally, Trial
 from tests.analysis.conftest import Made
 from workspaces.models import User, Workspace
@@ -237,3 +237,15 @@ def test_comparisons_are_saved_for_everyone(
 def test_recorded_responses_have_no_latency(three: list[Run], viewer: User, client_of: ClientOf) -> None:
     Trial.objects.update(latency_ms=None)
     assert "nothing was called" in text_of(client_of(viewer), path_of(three))
+
+
+def test_images_of_an_item_are_shown(
+    alpha: Workspace, three: list[Run], viewer: User, client_of: ClientOf
+) -> None:
+    item = Trial.objects.get(run=three[0], seq=3).item
+    asset = Asset.objects.create(
+        workspace=alpha, sha256="a" * 64, media_type="image/png", size_bytes=1, width_px=3, height_px=2
+    )
+    ItemAsset.objects.create(item=item, asset=asset, position=1, label="A cat")
+    page = text_of(client_of(viewer), path_of(three, item=item.pk), **HTMX)
+    assert f'src="/w/alpha/datasets/assets/{"a" * 64}/"' in page and 'alt="A cat"' in page
