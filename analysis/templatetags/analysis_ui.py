@@ -168,7 +168,7 @@ def arrow(difference: Difference) -> str:
 def agreement(figures: Figures) -> SafeString:
     """A bar of the pair's four outcomes."""
     pairs = figures.counts
-    if pairs is None or not pairs.n:
+    if pairs is None:
         return mark_safe("")
     names = (figures.letters[figures.base], figures.letters[figures.against])
     parts = (
@@ -179,8 +179,9 @@ def agreement(figures: Figures) -> SafeString:
     )
     start, bars = 0.0, []
     for name, count, _ in parts:
-        bars.append((name, f"{start:.1f}%", f"{100 * count / pairs.n:.1f}%"))
-        start += 100 * count / pairs.n
+        width = 100 * count / max(1, pairs.n)
+        bars.append((name, f"{start:.1f}%", f"{width:.1f}%"))
+        start += width
     label = ", ".join(f"{words} {count:,}" for _, count, words in parts)
     shapes = format_html_join("", '<rect class="{}" x="{}" width="{}" height="100%"/>', bars)
     return format_html('<svg class="agreement" role="img" aria-label="{}">{}</svg>', label, shapes)

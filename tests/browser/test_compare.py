@@ -60,6 +60,7 @@ def said(page: Page, selector: str) -> str:
 @pytest.mark.shared
 def test_the_published_systems(logged_in: Page, tmp_path: Path) -> None:
     page, home = logged_in, logged_in.url.removesuffix("runs/")
+    page.set_default_timeout(60_000)
     upload(page, home, tmp_path)
     launch(page, home)
     compare(page, home)
