@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django.core.cache import cache
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from datasets.models import DatasetVersion
 from judges.metrics import Estimate, mean_estimate, proportion
@@ -143,8 +143,8 @@ def _count_said(run: Run, scorer: str) -> Said:
         scores.exclude(value=None).values_list("answer").annotate(n=Count("id")).order_by("-n", "answer")
     )
     reasons = scores.filter(value=None).values_list("unscored_reason").annotate(n=Count("id")).order_by("-n")
-    detailed = scores.exclude(detail=None)
-    flags = {flag: detailed.filter(detail__flags__icontains=f'"{flag}"').count() for flag in FLAGS}
+    flagged = {flag: Count("id", filter=Q(detail__flags__icontains=f'"{flag}"')) for flag in FLAGS}
+    flags = scores.exclude(detail=None).aggregate(**flagged)
     return Said(dict(answers[:20]), list(reasons[:SHOWN_REASONS]), flags)
 
 
