@@ -11,7 +11,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from datasets import services
-from datasets.models import Asset, Dataset, DatasetVersion
+from datasets.editing import draft_discard
+from datasets.models import Asset, Dataset, DatasetVersion, Draft, Subset
 from workspaces import access
 from workspaces.admin_base import ReadOnlyAdmin, ServiceAdmin, staff_of
 from workspaces.services import Refused
@@ -25,7 +26,10 @@ class DatasetAdmin(ServiceAdmin):
     list_filter = ("workspace",)
     search_fields = ("name", "description", "workspace__name")
     list_select_related = ("workspace", "created_by")
-    fields = ("name", "description", "workspace", "created_by", "created_at", "portal")
+    fields = (
+        "name", "description", "licence", "source", "language", "workspace", "created_by", "created_at",
+        "portal",
+    )  # fmt: skip
     readonly_fields = ("workspace", "created_by", "created_at", "portal")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
@@ -48,7 +52,8 @@ class DatasetAdmin(ServiceAdmin):
         stored = Dataset.objects.get(pk=obj.pk)
         held = access.staff_access(staff_of(request), obj.workspace)
         try:
-            services.dataset_rename(held, stored, name=obj.name, description=obj.description)
+            card = {name: getattr(obj, name) for name in services.CARD_FIELDS}
+            services.dataset_rename(held, stored, name=obj.name, **card)
         except ValidationError as error:
             raise Refused(" ".join(error.messages)) from error
 
@@ -65,7 +70,7 @@ class DatasetVersionAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     fields = (
         "title", "workspace", "portal", "upload_type", "item_count", "content_hash", "sections",
-        "response_models", "source_name", "mapping", "note", "created_by", "created_at", "ready_at",
+        "response_models", "source_name", "mapping", "origin", "note", "created_by", "created_at", "ready_at",
         "first_items",
     )  # fmt: skip
     readonly_fields = ("title", "workspace", "portal", "first_items")
@@ -107,6 +112,49 @@ class DatasetVersionAdmin(ReadOnlyAdmin):
 
     def delete_row(self, request: HttpRequest, row: DatasetVersion) -> None:
         services.version_delete(access.staff_access(staff_of(request), row.dataset.workspace), row)
+
+
+@admin.register(Draft)
+class DraftAdmin(ReadOnlyAdmin):
+    """Edits under way; an abandoned one can be discarded here."""
+
+    list_display = (
+        "dataset",
+        "workspace",
+        "base",
+        "state",
+        "problem",
+        "created_by",
+        "created_at",
+        "changed_at",
+    )
+    list_filter = ("dataset__workspace", "state")
+    search_fields = ("dataset__name",)
+    list_select_related = ("dataset__workspace", "base", "created_by")
+    fields = ("dataset", "base", "state", "problem", "created_by", "created_at", "changed_at")
+
+    @admin.display(description="Workspace", ordering="dataset__workspace__name")
+    def workspace(self, draft: Draft) -> str:
+        return draft.dataset.workspace.name
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return self._is_staff(request)
+
+    def delete_row(self, request: HttpRequest, row: Draft) -> None:
+        draft_discard(access.staff_access(staff_of(request), row.dataset.workspace), row)
+
+
+@admin.register(Subset)
+class SubsetAdmin(ReadOnlyAdmin):
+    list_display = ("name", "dataset", "workspace", "filter", "size", "seed", "created_by", "created_at")
+    list_filter = ("dataset__workspace",)
+    search_fields = ("name", "dataset__name")
+    list_select_related = ("dataset__workspace", "created_by")
+    fields = ("name", "dataset", "filter", "size", "seed", "created_by", "created_at")
+
+    @admin.display(description="Workspace", ordering="dataset__workspace__name")
+    def workspace(self, subset: Subset) -> str:
+        return subset.dataset.workspace.name
 
 
 @admin.register(Asset)

@@ -137,10 +137,8 @@ def diff_of(access: Any, after: DatasetVersion, params: Any) -> dict[str, Any]:
     if any(text and not (text.isascii() and text.isdigit()) for text in (earlier, place)):
         raise ValidationError({"from": "The id of an earlier version of this dataset."})
     versions = ready_versions(access.workspace).filter(dataset=after.dataset_id)
-    if earlier:
-        before = get_object_or_404(versions, pk=min(int(earlier), 2**62))
-    else:
-        before = versions.filter(number__lt=after.number).order_by("-number").first()
+    past = versions.filter(number__lt=after.number).order_by("-number")
+    before = get_object_or_404(versions, pk=min(int(earlier), 2**62)) if earlier else past.first()
     if before is None:
         return {"before": None, "counts": {}, "items": [], "next_after": None}
     kind = params.get("kind") or "changed"
