@@ -52,9 +52,7 @@ class Draft:
         """Unsaved, without judge and number."""
         values = {name: getattr(self, name) for name in (*DECIDING, "note")}
         values["labels"] = [_tidy(label) for label in self.labels]
-        values["parameters"] = (
-            dict(self.parameters) if isinstance(self.parameters, Mapping) else self.parameters
-        )
+        values["parameters"] = _plain_numbers(self.parameters)
         for name in ("minimum", "maximum", "threshold"):
             values[name] = None if values[name] is None else float(values[name])
         return JudgeVersion(**values)
@@ -65,3 +63,15 @@ def _tidy(label: Mapping[str, Any]) -> dict[str, Any]:
     words = {name: label.get(name, "") for name in ("label", "meaning")}
     tidy = {name: word.strip() if isinstance(word, str) else word for name, word in words.items()}
     return {**tidy, "passes": label.get("passes")}
+
+
+def _plain_numbers(parameters: Any) -> Any:
+    """0 and 0.0 are the same judge."""
+    if not isinstance(parameters, Mapping):
+        return parameters
+    whole = {name: int(value) for name, value in parameters.items() if _is_whole(value)}
+    return {**parameters, **whole}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()

@@ -168,6 +168,16 @@ def test_another_model_changes_the_fingerprint_and_going_back_brings_it_back(
     assert (back.number, back.fingerprint) == (3, first.fingerprint)
 
 
+def test_zero_is_zero_however_it_is_written(held: Access, judge_model: RegisteredModel) -> None:
+    made = [
+        judge_create(
+            held, draft_of("classify", judge_model, name=str(zero), parameters={"temperature": zero})
+        )
+        for zero in (0, 0.0)
+    ]
+    assert made[0].fingerprint == made[1].fingerprint
+
+
 def test_tells_two_versions_apart(made: Made, held: Access) -> None:
     first = made()
     second = judge_revise(held, first.judge, replace(Draft.of(first), system_template="You rate.", repeats=3))
