@@ -78,7 +78,10 @@ class PartScore:
             run
             and run.status == RunStatus.COMPLETED
             and run.done == run.total
-            and all(judging.status == RunStatus.COMPLETED for judging in run.judgings.all())
+            and all(
+                judging.status == RunStatus.COMPLETED and not judging.errored
+                for judging in run.judgings.all()
+            )
         )
 
     @property
@@ -142,7 +145,7 @@ class Scored:
         if missing:
             return f"{missing:,} of {sum(run.total for run in self.runs):,} items have no answer"
         if not self.whole:
-            return "a judge did not finish"
+            return "a judge left items without a verdict: retry them"
         return "" if self.overall.value is not None else self.overall.reason
 
     @property
@@ -162,7 +165,7 @@ class Scored:
 def evaluations_of(workspace: Workspace) -> QuerySet[BenchmarkEvaluation]:
     """Newest first, with what `scored` reads: runs, tallies and judgings; four queries."""
     runs = Run.objects.filter(judged=None).select_related("dataset_version__dataset", "workspace")
-    judgings = Run.objects.only("id", "status", "judged_id", "scorer", "started_at", "finished_at")
+    judgings = Run.objects.only("id", "status", "judged_id", "scorer", "errored")
     return (
         BenchmarkEvaluation.objects.filter(benchmark__workspace=workspace)
         .select_related("benchmark", "phase", "model", "created_by", "evaluation", "task")

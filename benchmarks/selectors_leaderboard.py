@@ -162,12 +162,14 @@ def _matched(found: Scored, parts: Sequence[BenchmarkPart]) -> list[PartScore]:
 
 def _differences(part: BenchmarkPart, score: PartScore, phase: Phase | None) -> list[str]:
     """Marks; other scoring is no mark but refused, since its verdicts mean something else."""
-    frozen, title = score.frozen, part.version.dataset.name
+    frozen, title, marks = score.frozen, part.version.dataset.name, list[str]()
     if (frozen["primary"], frozen["measure"]) != (part.primary, part.measure):
         raise NotComparable(f"{title} counted by {frozen['primary']} then, by {part.primary} now")
     _check_scorer(part, frozen)
     _check_judges(part, frozen)
-    marks = []
+    tallies = score.run.tallies.all() if score.run else []
+    if part.primary in (sums := sums_by_scorer(tallies)) and sums[part.primary].unscored:
+        marks.append(f"{sums[part.primary].unscored:,} unscored items of {title} left out")
     if frozen["version"] != part.version_id:
         marks.append(f"{title} v{frozen['number']}, now v{part.version.number}: common items only")
     elif not same_slice(part, frozen, phase):

@@ -52,6 +52,8 @@ def cell(cells: Mapping[str, Cell], key: str) -> SafeString | str:
 def rank_footer(board: Leaderboard, view: View) -> str:
     """How the places come about."""
     count = len(board.rows)
+    if count == 1:
+        return "One system alone has no rank to lose: evaluate another."
     test = "McNemar test" if len(board.parts) == 1 else "test over all parts"
     words = (
         f"A system's rank runs from 1 + the systems that beat it to {count} − the systems it beats. One "
