@@ -21,6 +21,7 @@ PAGES = (
     "?launch=1",
     "../datasets/",
     "../datasets/upload/",
+    "../datasets/generate/",
     "../models/",
     "../members/",
     "../tokens/",

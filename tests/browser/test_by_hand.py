@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_accessibility import in_every_look
+
 pytestmark = pytest.mark.browser
 
 
@@ -34,6 +36,7 @@ def test_a_website_is_filled_in_and_scored(logged_in: Page, tmp_path: Path) -> N
     expect(page.get_by_role("heading", name="Prompt 2 of 3")).to_be_visible()
     page.keyboard.press("k")
     expect(page.locator("#answer")).to_have_value(prompt)
+    assert in_every_look(page) == []
     page.keyboard.press("s")
     expect(page.get_by_role("heading", name="Prompt 2 of 3")).to_be_visible()
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MODELS
+from tests.browser.test_accessibility import in_every_look
 from tests.generation.conftest import DRAFTS, RIVERS, TOWNS, answer_with
 from tests.stub_endpoint import StubEndpoint
 
@@ -33,6 +34,7 @@ def test_queries_are_drafted_decided_and_published(logged_in: Page, endpoint: St
     if show.is_visible():
         show.click()
     expect(page.locator("#draft-3")).to_contain_text("100% like draft 1")
+    assert in_every_look(page) == []
 
     page.keyboard.press("j")
     expect(draft).to_be_focused()
