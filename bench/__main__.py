@@ -14,13 +14,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import growth, report
+from bench import growth, judging, report
 from bench.cases import CASES, NEEDS_SERVERS
 from bench.endpoint import endpoint
 from bench.rows import Cell, Row, machine, median
 from bench.stores import Stores, stores
 
-EXTRA = ("growth", "launch", "fairness")
+EXTRA = ("growth", "launch", "fairness", "judging")
 ONCE = ("client", "naive")  # further rows, at the middle concurrency alone
 SLOW_S = 30  # a cell that takes longer by its limit alone is measured once
 PART_AT_500_MS = 4  # a quarter of the items
@@ -122,6 +122,8 @@ def extras(made: Stores, wish: Wish) -> Iterator[list[Row]]:
             yield [growth.launched(made, database, wish.large)]
         if "fairness" in wish.cases:
             yield [growth.fairness(made, database, max(wish.sizes))]
+        if "judging" in wish.cases:
+            yield judging.measured(made, database)
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,11 +56,14 @@ class Portal:
         """The processes that execute runs; their children count with them."""
         return [process.process.pid for process in self.workers or [self.pages]]
 
-    def launch(self, items: int, in_flight: int, model: str = "wide") -> tuple[int, float]:
+    def launch(
+        self, items: int, in_flight: int, model: str = "wide", judges: Sequence[int] = ()
+    ) -> tuple[int, float]:
         """(run, seconds until the API answered)."""
         wish = {
             "dataset_version_id": self.prepared.ids["version"], "model_ids": [self.prepared.ids[model]],
             "scorers": [{"key": "numeric"}], "concurrency": in_flight, "limit": items,
+            "judges": list(judges),
         }  # fmt: skip
         headers = {
             "Authorization": f"Bearer {self.prepared.ids['token']}", "Content-Type": "application/json",

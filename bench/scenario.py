@@ -2,7 +2,8 @@
 
 `prepare BASE_URL ITEMS IN_FLIGHT` migrates and makes a person with a token, a dataset and two
 models: one whose provider allows as much as one wants, one (`narrow`) that allows IN_FLIGHT calls.
-`check RUN …` compares runs' counters with COUNT(*). `session` logs the person in.
+`check RUN …` compares runs' counters with COUNT(*). `judges COUNT TEXT` makes judges.
+`session` logs the person in.
 """
 
 import json
@@ -26,6 +27,9 @@ from bench.endpoint import question  # noqa: E402
 from datasets.mapping import FieldUse, Mapping  # noqa: E402
 from datasets.models import DatasetVersion  # noqa: E402
 from datasets.services import version_import  # noqa: E402
+from judges.draft import Draft  # noqa: E402
+from judges.services import judge_create  # noqa: E402
+from registry.models import RegisteredModel  # noqa: E402
 from registry.services import external_model  # noqa: E402
 from runs.engine.check import check_run  # noqa: E402
 from workspaces.access import Access, access_for  # noqa: E402
@@ -82,6 +86,19 @@ def check(*runs: str) -> dict[str, Any]:
     }
 
 
+def judges(count: str, asks: str) -> dict[str, Any]:
+    """So many judges of one model each, which may have as many calls in flight as one wants."""
+    access = access_for(User.objects.get(email=EMAIL), SLUG)
+    model = RegisteredModel.objects.get(name="stub-model", provider__concurrency=MOST_IN_FLIGHT)
+    labels = [{"label": "Correct", "passes": True}, {"label": "Wrong", "passes": False}]
+    template = f"{asks}\n{{{{ input }}}}\n{{{{ response }}}}"
+    drafts = [
+        Draft(name=f"Judge {n + 1}", labels=labels, user_template=template, model_ids=[model.pk])
+        for n in range(int(count))
+    ]
+    return {"judges": [judge_create(access, draft).pk for draft in drafts]}
+
+
 def session() -> dict[str, Any]:
     user = User.objects.get(email=EMAIL)
     made = import_module(settings.SESSION_ENGINE).SessionStore()
@@ -93,4 +110,5 @@ def session() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"prepare": prepare, "check": check, "session": session}[sys.argv[1]](*sys.argv[2:])))
+    verbs = {"prepare": prepare, "check": check, "judges": judges, "session": session}
+    print(json.dumps(verbs[sys.argv[1]](*sys.argv[2:])))
