@@ -16,6 +16,7 @@ from datasets.importers.encodings import encoding_of
 
 MOST_DOCUMENTS = 50
 MOST_BYTES = 20 << 20  # of one
+MOST_TOGETHER = 100 << 20
 MOST_CHARACTERS = 2_000_000  # of one
 MOST_PAGES = 2_000
 MOST_SECONDS = 20

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from generation.documents import MOST_BYTES, MOST_DOCUMENTS
+from generation.documents import MOST_BYTES, MOST_DOCUMENTS, MOST_TOGETHER
 from generation.passages import USUAL_PASSAGE
 from generation.prompts import PROMPTS
 from generation.services import Wish
@@ -57,8 +57,13 @@ def template_of(prompt: str, template: str) -> str:
 
 
 def contents(files: Sequence[Any]) -> list[tuple[str, bytes]]:
-    """Of uploaded files (name, bytes); of a file that is too large, enough to be refused as such."""
-    return [(str(file.name), file.read(MOST_BYTES + 1)) for file in files[: MOST_DOCUMENTS + 1]]
+    """Of uploaded files (name, bytes); of what is too large, enough to be refused as such."""
+    found: list[tuple[str, bytes]] = []
+    for file in files[: MOST_DOCUMENTS + 1]:
+        found.append((str(file.name), file.read(MOST_BYTES + 1)))
+        if sum(len(data) for _, data in found) > MOST_TOGETHER:
+            break
+    return found
 
 
 class EditForm(forms.Form):

@@ -20,7 +20,7 @@ from datasets.importing import ImportResult, clean_name, version_import
 from datasets.mapping import FieldUse
 from datasets.mapping import Mapping as FieldMapping
 from datasets.problems import ImportProblems
-from generation.documents import MOST_DOCUMENTS, BadDocument, Document, document_of
+from generation.documents import MOST_DOCUMENTS, MOST_TOGETHER, BadDocument, Document, document_of
 from generation.duplicates import folded, nearest
 from generation.models import Draft, DraftState, Generation
 from generation.parsing import LONGEST, drafts_in
@@ -135,6 +135,8 @@ def _passages(wish: Wish) -> tuple[list[Passage], list[dict[str, Any]]]:
         problems["passage_characters"] = [f"From {SMALLEST_PASSAGE:,} to {LARGEST_PASSAGE:,}."]
     if not wish.files or len(wish.files) > MOST_DOCUMENTS:
         problems["files"] = [f"Choose 1 to {MOST_DOCUMENTS} documents."]
+    elif sum(len(data) for _, data in wish.files) > MOST_TOGETHER:
+        problems["files"] = [f"Together the documents are larger than {MOST_TOGETHER >> 20} MB."]
     if problems:
         raise GenerationProblems(problems)
     documents, bad = _documents(wish.files)

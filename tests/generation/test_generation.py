@@ -64,6 +64,7 @@ def test_what_cannot_be_read_is_said(drafted: Made) -> None:
         ({"passage_characters": 10}, "passage_characters"),
         ({"files": [("a.exe", b"x"), ("b.txt", b"")]}, "files"),
         ({"files": [("a.txt", b"x"), ("x/a.txt", b"y")]}, "files"),
+        ({"files": [(f"{number}.txt", b"x" * (18 << 20)) for number in range(6)]}, "files"),
         ({"token_ceiling": -1}, "token_ceiling"),
     ],
 )
