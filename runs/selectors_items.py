@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, ExpressionWrapper, F, IntegerField, Q, QuerySet
 from django.db.models.functions import Left
@@ -94,8 +95,9 @@ def record_of(workspace: Workspace, item: Item) -> Estimate | None:
 
 
 def _trials_of(workspace: Workspace, item: Item) -> QuerySet[Trial]:
-    same = Q(pk=item.pk)
+    same: dict[str, Any] = {"pk": item.pk}
     if item.key:
-        same |= Q(version__dataset=item.version.dataset_id, key=item.key)
-    ids = Item.objects.filter(same).order_by().values("pk")
+        versions = DatasetVersion.objects.filter(dataset=item.version.dataset_id).values("pk")
+        same = {"version__in": versions, "key": item.key}
+    ids = Item.objects.filter(**same).order_by().values("pk")
     return Trial.objects.filter(item__in=ids, run__workspace=workspace, run__judged=None)

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from datasets import selectors
 from datasets import services_drafts as services
@@ -76,7 +77,8 @@ def draft(request: WorkspaceRequest, pk: int) -> HttpResponse:
     dataset = dataset_of(request, pk)
     found = open_draft(dataset)
     if found is None:
-        return redirect("datasets:detail", request.access.workspace.slug, pk)
+        where = redirect("datasets:detail", request.access.workspace.slug, pk)
+        return HttpResponseClientRedirect(where.url) if request.htmx else where
     context: dict[str, Any] = {"dataset": dataset, "draft": found, "version": found.version, "bulk": True}
     if found.state != DraftState.OPEN:
         return render(request, "datasets/draft_busy.html", context)

@@ -85,6 +85,7 @@ def test_a_draft_is_discarded_after_asking(client: Client, url: str) -> None:
     assert client.post(f"{url}draft/discard/")["Location"] == url
     assert not Draft.objects.exists()
     assert client.get(f"{url}draft/")["Location"] == url
+    assert client.get(f"{url}draft/", headers={"HX-Request": "true"})["HX-Redirect"] == url
 
 
 def test_a_large_draft_says_that_a_worker_is_at_it(client: Client, url: str) -> None:
