@@ -1,5 +1,7 @@
 """A leaderboard for whoever holds its link: read-only, without anything else of the workspace."""
 
+from dataclasses import replace
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -8,10 +10,20 @@ from django.views.decorators.http import require_GET
 from benchmarks.models import Benchmark
 from benchmarks.prose import rendered
 from benchmarks.selectors import phase_of
-from benchmarks.selectors_leaderboard import leaderboard
+from benchmarks.selectors_leaderboard import Leaderboard, leaderboard
 from benchmarks.views.tabs import board_context, exported, view_asked
 from runs.views.asked import whole
 from workspaces import access
+
+
+def for_the_world(found: Leaderboard) -> Leaderboard:
+    """Without what only concerns the workspace: what failed there, and what it paid."""
+    rows = [
+        replace(row, cells={key: cell for key, cell in row.cells.items() if key != "cost"})
+        for row in found.rows
+    ]
+    columns = [(key, title) for key, title in found.columns if key != "cost"]
+    return replace(found, rows=rows, columns=columns, unranked=())
 
 
 @access.public
@@ -21,7 +33,7 @@ def board(request: HttpRequest, token: str) -> HttpResponseBase:
     rows = Benchmark.objects.exclude(public_token="").select_related("workspace")
     benchmark = get_object_or_404(rows, public_token=token)
     view = view_asked(request)
-    found = leaderboard(benchmark, phase_of(benchmark, whole(request.GET.get("phase"))), view)
+    found = for_the_world(leaderboard(benchmark, phase_of(benchmark, whole(request.GET.get("phase"))), view))
     if (kind := request.GET.get("as", "")) in ("csv", "json"):
         return exported(request, found, kind)
     context = board_context(benchmark, found, view) | {

@@ -27,6 +27,10 @@ ClientOf = Callable[[User], Client]
 BASE = "/w/alpha/benchmarks/"
 
 
+def page_of(answer: Any) -> str:
+    return b"".join(answer.streaming_content).decode()
+
+
 def page(client: Client, path: str = "", status: int = 200) -> str:
     answer = client.get(BASE + path)
     assert answer.status_code == status
@@ -229,7 +233,9 @@ def test_the_public_link(
         and "/w/alpha" not in html
         and answer.headers["Referrer-Policy"] == "no-referrer"
     )
-    assert Client().get(f"/shared/benchmarks/{token}/?as=csv").status_code == 200
+    assert "@example.com" not in html and ">By<" not in html
+    told = json.loads(page_of(Client().get(f"/shared/benchmarks/{token}/?as=json")))
+    assert told["unranked"] == [] and told["rows"][0]["model"] == "a"
     client_of(owner).post(f"{BASE}{benchmark.pk}/publish/", {"public": "0"})
     assert Client().get(f"/shared/benchmarks/{token}/").status_code == 404
     assert Client().get("/shared/benchmarks//").status_code == 404
