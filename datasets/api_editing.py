@@ -33,7 +33,7 @@ class FilterSerializer(serializers.Serializer[Any]):
 
     q = serializers.CharField(required=False, help_text="Part of the prompt or id")
     section = serializers.CharField(required=False, help_text="Exactly this section; - for none")
-    kind = serializers.CharField(required=False, help_text="text, choice, chat or image")
+    kind = serializers.CharField(required=False, help_text="text, choice, chat, context or image")
     tag = serializers.CharField(required=False)
     meta = serializers.CharField(required=False, help_text="A path in the metadata, as in a.b")
     value = serializers.CharField(required=False, help_text="What the metadata hold there")

@@ -16,6 +16,7 @@ KINDS = {
     "text": ("Free text", Q(choices=[], messages__isnull=True)),
     "choice": ("Choices", ~Q(choices=[])),
     "chat": ("Chat", Q(messages__isnull=False)),
+    "context": ("With passages", Q(metadata__has_key="context")),
     "image": ("With images", Q(pk__in=Item.objects.filter(item_assets__isnull=False).values("pk"))),
 }
 CHECKS = {

@@ -43,7 +43,7 @@ def version(dataset: Any) -> DatasetVersion:
     [
         ({}, "abcde"), ({"q": "1 +"}, "bc"), ({"section": "-"}, "abde"), ({"section": "again"}, "c"),
         ({"kind": "choice"}, "d"), ({"kind": "chat"}, "e"), ({"kind": "text"}, "abc"),
-        ({"kind": "image"}, ""),
+        ({"kind": "image"}, ""), ({"kind": "context"}, ""),
         ({"kind": "bogus"}, "abcde"), ({"tag": "Hard"}, "e"), ({"tag": "odd"}, ""), ({"tag": "odd one"}, "e"),
         ({"meta": "level", "value": "3"}, "bc"), ({"meta": "by.who", "value": "ann"}, "b"),
         ({"meta": "by__gt"}, "c"), ({"meta": "level"}, "bc"), ({"meta": "none"}, ""),
@@ -73,7 +73,7 @@ def test_the_card_counts_by_the_database(version: DatasetVersion) -> None:
 
 
 def test_a_card_of_few_queries(version: DatasetVersion, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         profile_of(version)
     with django_assert_num_queries(0):
         profile_of(version)
