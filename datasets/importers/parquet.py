@@ -1,7 +1,7 @@
 """Parquet, streamed batch by batch; images in it become data URLs."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
@@ -36,8 +36,9 @@ class Parquet:
     def rows(self, file: BinaryIO) -> Iterator[Record | RowProblem]:
         try:
             table = _opened(file)
-            if table is not None:
-                yield from _rows(table)
+            probe = _opened(file, _shared_texts(table.metadata)) if table else None
+            if table and probe:
+                yield from _rows(table, probe)
         except Unreadable as error:
             yield RowProblem(0, "", str(error))
         except MemoryError:
@@ -53,8 +54,8 @@ class Parquet:
         return [f"{table.metadata.num_rows:,} rows"] if table else []
 
 
-def _opened(file: BinaryIO) -> pq.ParquetFile | None:
-    """Raises Unreadable before anything large is unpacked."""
+def _opened(file: BinaryIO, shared: Sequence[str] = ()) -> pq.ParquetFile | None:
+    """Raises Unreadable before anything large is unpacked. `shared` columns are read as dictionaries."""
     file.seek(0, 2)
     if not file.tell():
         return None
@@ -62,15 +63,15 @@ def _opened(file: BinaryIO) -> pq.ParquetFile | None:
     meta = pq.read_metadata(file)
     _check(meta)
     return pq.ParquetFile(
-        file, metadata=meta, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=_shared_texts(meta)
+        file, metadata=meta, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=[*shared]
     )
 
 
 def _shared_texts(meta: pq.FileMetaData) -> list[str]:
-    """Columns whose rows may share a text: they are kept shared, since a long one would fill the memory."""
-    if not meta.num_row_groups:
-        return []
-    chunks = (meta.row_group(0).column(place) for place in range(meta.num_columns))
+    """Columns whose rows may share a text, which may be long."""
+    chunks = (
+        meta.row_group(0).column(place) for place in range(meta.num_columns if meta.num_row_groups else 0)
+    )
     return [
         chunk.path_in_schema
         for chunk in chunks
@@ -96,39 +97,30 @@ def _check(meta: pq.FileMetaData) -> None:
                 )
 
 
-def _rows(table: pq.ParquetFile) -> Iterator[Record | RowProblem]:
+def _rows(table: pq.ParquetFile, probe: pq.ParquetFile) -> Iterator[Record | RowProblem]:
     number = unpacked = 0
     for group in range(table.metadata.num_row_groups):
         meta = table.metadata.row_group(group)
-        per_row = meta.total_byte_size // max(1, meta.num_rows) + 1
+        longest = _longest_shared(probe, group)
+        per_row = meta.total_byte_size // max(1, meta.num_rows) + longest + 1
         size = max(1, min(BATCH_ROWS, BATCH_BYTES // per_row))
         for batch in table.iter_batches(batch_size=size, row_groups=[group], use_threads=False):
-            if batch.nbytes > MAX_BATCH_BYTES:
+            unpacked += longest if longest > LONG_BYTES else 0
+            if max(batch.nbytes, unpacked) > MAX_BATCH_BYTES:
                 raise Unreadable(
-                    f"{batch.num_rows:,} rows take {batch.nbytes >> 20:,} MB; the file is a bomb"
+                    f"its rows unpack to more than {MAX_BATCH_BYTES >> 20} MB; the file is a bomb"
                 )
-            longest = _longest_shared(batch)
-            for values in _values(batch, longest):
-                unpacked += longest
-                if unpacked > MAX_BATCH_BYTES and longest > LONG_BYTES:
-                    raise Unreadable(f"its rows share texts of {longest >> 20:,} MB; the file is a bomb")
+            for values in batch.to_pylist():
                 number += 1
                 yield _record(number, values)
 
 
-def _longest_shared(batch: pa.RecordBatch) -> int:
-    """Bytes of the longest text in a dictionary of the batch."""
-    dictionaries = [column.dictionary for column in batch.columns if pa.types.is_dictionary(column.type)]
-    lengths = [pc.max(pc.binary_length(one)).as_py() or 0 for one in dictionaries if len(one)]
-    return sum(lengths)
-
-
-def _values(batch: pa.RecordBatch, longest: int) -> Iterator[dict[str, Any]]:
-    """A few rows at once, so that a long text that many rows share is not copied for all of them."""
-    per_row = batch.nbytes // max(1, batch.num_rows) + longest + 1
-    step = max(1, min(batch.num_rows, BATCH_BYTES // per_row))
-    for start in range(0, batch.num_rows, step):
-        yield from batch.slice(start, step).to_pylist()
+def _longest_shared(probe: pq.ParquetFile, group: int) -> int:
+    """Bytes of the longest texts that rows of a group share, seen without unpacking them for each row."""
+    batches = probe.iter_batches(batch_size=1, row_groups=[group], use_threads=False)
+    columns = next((batch.columns for batch in batches), [])
+    dictionaries = [column.dictionary for column in columns if pa.types.is_dictionary(column.type)]
+    return sum(pc.max(pc.binary_length(one)).as_py() or 0 for one in dictionaries if len(one))
 
 
 def _record(number: int, values: dict[str, Any]) -> Record | RowProblem:
