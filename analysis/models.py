@@ -1,4 +1,4 @@
-"""What people conclude from comparisons: triaged items, and comparisons kept under a name."""
+"""What people conclude: triaged items, comparisons kept under a name, and their own labels of responses."""
 
 from django.conf import settings
 from django.db import models
@@ -6,7 +6,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from datasets.models import Item
-from runs.models import Run
+from judges.models import Judge
+from runs.models import Run, Trial
 from workspaces.models import Workspace
 
 
@@ -78,3 +79,72 @@ class SavedComparison(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class HumanLabel(models.Model):
+    """What a person says of a response by a judge's rubric, in the judge's own terms.
+
+    Runs are deleted by table, so run and trial are not constrained here: readers join them.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="human_labels")
+    judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="human_labels")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, db_constraint=False, related_name="human_labels")
+    trial = models.ForeignKey(
+        Trial, on_delete=models.CASCADE, db_constraint=False, related_name="human_labels"
+    )
+    opponent = models.ForeignKey(
+        Run,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        related_name="+",
+        help_text="Of a rubric that compares: the run with the other response",
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    answer = models.CharField(max_length=200, help_text="A label, a number, or A, B or tie")
+    value = models.FloatField()
+    passed = models.BooleanField(null=True)
+    comment = models.TextField(blank=True, max_length=2000)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "judge", "person"], name="human_label_once"),
+        ]
+        indexes = [models.Index(fields=["judge", "run"], name="human_label_by_run")]
+
+    def __str__(self) -> str:
+        return f"{self.answer} for trial {self.trial_id}"
+
+
+class ReviewSample(models.Model):
+    """Responses drawn for people to label: what it takes to draw the same ones again.
+
+    The first `size` of the run's judged trials in an order that `seed` shuffles, without those that had a
+    label up to `after`, the newest label's id at the draw.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="review_samples")
+    judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="review_samples")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, db_constraint=False, related_name="review_samples")
+    size = models.PositiveIntegerField()
+    seed = models.PositiveIntegerField()
+    after = models.PositiveBigIntegerField(default=0)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["workspace", "-id"], name="review_by_workspace")]
+
+    def __str__(self) -> str:
+        return f"review sample {self.pk}"
