@@ -106,6 +106,8 @@ def paths(ids: Sequence[int]) -> Mapping[str, str]:
         "A right, B wrong": f"{page}&a=right&b=wrong",
         "A right, B and C wrong, one section": f"{page}&a=right&b=wrong&c=wrong&section=part-3",
         "answers differ": f"{page}&differ=answer",
+        "runs to choose, by name": "/w/bench/compare/?q=model",
+        "dashboard": "/w/bench/",
         "API": f"/api/v1/comparisons?runs={','.join(map(str, ids))}&workspace=bench",
     }
 
@@ -137,8 +139,8 @@ def measured(database: str, items: int, runs: int) -> list[dict[str, Any]]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     lines = []
     for name, path in paths(ids).items():
-        part = name not in ("page", "API")
-        if name in ("page", "API"):
+        part = "right" in name or "differ" in name
+        if not part:
             kept.forget()
         cold = asked(client, path, part)
         warm = statistics.median(asked(client, path, part) for _ in range(5))
