@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
 
 from judges.metrics import Estimate, proportion
@@ -187,6 +187,10 @@ def worker_rows(now: int) -> list[WorkerRow]:
     return sorted(found, key=lambda row: (row.worker.started_at, row.worker.pk))
 
 
+# It has judged all responses so far and waits for more, without a process.
+IDLE_JUDGING = Q(judged__isnull=False, total=F("done") + F("errored") + F("canceled"))
+
+
 def work(now: int) -> Work:
     """Four queries: sums of counters, and counts over partial or state indexes."""
     counters = ("total", "done", "errored", "canceled")
@@ -207,7 +211,7 @@ def work(now: int) -> Work:
     waiting = waiting_trials(active)
     return Work(
         runs={status: row["n"] for status, row in rows.items()},
-        without_worker=active.filter(~Exists(at_work)).count(),
+        without_worker=active.exclude(IDLE_JUDGING).filter(~Exists(at_work)).count(),
         pending=max(0, left(AT_WORK) - leases["n"] - waiting),
         leased=leases["n"],
         waiting=waiting,

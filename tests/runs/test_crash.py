@@ -50,7 +50,7 @@ class Portal:
         process = Process(
             "manage.py", "up", "--no-demo", "--port", str(self.port), env=self.env, name="portal"
         )
-        process.wait_for("Ctrl-C stops it.", 60)
+        process.wait_for("Ctrl-C stops it.", 120)
         return process
 
     def manage(self, *arguments: str) -> str:
@@ -61,7 +61,7 @@ class Portal:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=180,
         ).stdout
 
     def query(self, sql: str) -> list[Any]:
