@@ -22,13 +22,13 @@ class HandAnswer(models.Model):
     )
     answered_at = models.DateTimeField()
 
+    def __str__(self) -> str:
+        return f"answer of trial {self.trial_id}"
+
     @property
     def mark(self) -> str:
         """Tells this text from another."""
         return mark_of(self.text)
-
-    def __str__(self) -> str:
-        return f"answer of trial {self.trial_id}"
 
 
 def mark_of(text: str) -> str:
