@@ -89,8 +89,9 @@ OURS = [route for route in ALL if route not in ADMIN and not route.third_party]
 PAGES = [route for route in OURS if "slug" in route.params]
 API = [route for route in OURS if route.api_view and hasattr(route.api_view, "roles")]
 STAFF = [route for route in OURS if route.declared in ("staff", "monitor")]
-PAGES_OF_OBJECTS = [route for route in PAGES if route.params != ("slug",)]
-API_OF_OBJECTS = [route for route in API if route.params]
+EVERYWHERE = ("catalogue:import", "catalogue-entry")  # name no object of a workspace
+PAGES_OF_OBJECTS = [route for route in PAGES if route.params != ("slug",) and route.name not in EVERYWHERE]
+API_OF_OBJECTS = [route for route in API if route.params and route.name not in EVERYWHERE]
 each_page = pytest.mark.parametrize("route", PAGES, ids=str)
 each_api_route = pytest.mark.parametrize("route", API, ids=str)
 
@@ -124,7 +125,7 @@ def things(
         by_hand=launch(held, website).runs.get(), generation=generation_of(held, callable_model.pk),
         judge=judge_create(held, draft_of_rubric(alpha, "correctness", model_ids=[callable_model.pk])),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
-        upload=upload_of(editor, alpha), mapping=alpha.saved_mappings.create(name="Kept"),
+        upload=upload_of(editor, alpha), own=upload_of(owner, alpha, "b" * 43), mapping=alpha.saved_mappings.create(name="Kept"),
         subset=version.dataset.subsets.create(name="First", size=1),
         saved=SavedComparison.objects.create(workspace=alpha, name="Kept", query="?runs=1,2"),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
@@ -149,9 +150,9 @@ def generation_of(held: Access, model_id: int) -> Generation:
     return generation
 
 
-def upload_of(person: User, workspace: Workspace) -> Upload:
+def upload_of(person: User, workspace: Workspace, token: str = "a" * 43) -> Upload:
     upload = Upload.objects.create(
-        workspace=workspace, created_by=person, token="a" * 43, source_name="x.csv", format="csv",
+        workspace=workspace, created_by=person, token=token, source_name="x.csv", format="csv",
         size_bytes=13, mapping={"fields": [{"path": "prompt", "use": "prompt"}]},
     )  # fmt: skip
     upload.path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +204,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "datasets position": 1,
         "datasets subset_id": things.subset.pk,
         "catalogue key": "gsm8k",
-        "upload pk": things.upload.pk,
+        "upload pk": things.own.pk,
         "mapping pk": things.mapping.pk,
         "dataset pk": things.version.dataset.pk,
         "dataset number": things.version.number,
