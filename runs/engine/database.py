@@ -7,13 +7,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.conf import settings
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 from runs.engine.disk import DiskFull, is_full
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 PATIENCE_S = 12.0
+IDLE_S = max(2, settings.ENGINE_LEASE_S // 4)
+
+
+def bound_idling() -> None:
+    """A process that is frozen inside a transaction holds its run's row, and so all who share the run: the
+    server ends its session after a while. Transactions of the engine are short."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [f"{IDLE_S}s"]
+            )
+
+
+def was_ended(error: InternalError) -> bool:
+    """Whether the server has ended the session of one that idled in a transaction."""
+    return getattr(error.__cause__, "sqlstate", None) == "25P03"
 
 
 class DatabaseThread:
@@ -36,10 +53,14 @@ class DatabaseThread:
         give_up, pause = time.monotonic() + PATIENCE_S, 0.1
         while True:
             try:
+                if connection.connection is None:
+                    bound_idling()
                 return function(*args)
-            except (OperationalError, InterfaceError) as error:
+            except (OperationalError, InterfaceError, InternalError) as error:
                 if is_full(error):
                     raise DiskFull(str(error)) from error
+                if isinstance(error, InternalError) and not was_ended(error):
+                    raise
                 connection.close()
                 if time.monotonic() > give_up:
                     raise

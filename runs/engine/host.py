@@ -22,7 +22,7 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from registry.client import Client
-from runs.engine import disk, leases, workers
+from runs.engine import disk, leases, recovery, workers
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gates
 from runs.engine.journal import Journal
@@ -185,6 +185,8 @@ class Host:
                 await self._quietly(shared.gates.sync(shared.database))
             if self._slices and self.adopting and not self.ending:
                 await self._quietly(self._adopt(shared))
+                if tick % REPORT_EVERY == 0:
+                    await self._quietly(self._sweep(shared))
 
     async def _adopt(self, shared: Shared) -> None:
         """Takes on runs that nobody has executed for a whole tick: no worker is free for them."""
@@ -193,6 +195,11 @@ class Host:
             if self._may_start(run_id):
                 self._start(shared, run_id, settings.ENGINE_SLICE_S)
         self._orphans = orphans
+
+    @staticmethod
+    async def _sweep(shared: Shared) -> None:
+        """While runs fill all places of the workers, no sweep's message gets through."""
+        await shared.database.run(recovery.sweep)
 
     async def _report(self, shared: Shared) -> None:
         await shared.database.run(workers.report, shared.owner, len(self._slices), shared.gates.in_flight())
