@@ -47,7 +47,7 @@ def triage(access: Access, decision: Decision) -> TriagedItem:
         raise TriageProblem(f"A comment has at most {LONGEST_COMMENT:,} characters.")
     if not Trial.objects.filter(run=decision.run, item=decision.item).exists():
         raise TriageProblem("The run has no such item.")
-    assignee = _member(access, decision.assignee_id)
+    assignee = member(access, decision.assignee_id)
     with transaction.atomic():
         row, _ = TriagedItem.objects.update_or_create(
             run=decision.run,
@@ -69,7 +69,8 @@ def triage(access: Access, decision: Decision) -> TriagedItem:
     return row
 
 
-def _member(access: Access, user_id: int | None) -> User | None:
+def member(access: Access, user_id: int | None) -> User | None:
+    """The member of that id, who can be assigned; None for nobody. Raises TriageProblem."""
     if user_id is None:
         return None
     found = Membership.objects.filter(workspace=access.workspace, user=user_id).select_related("user").first()

@@ -1,8 +1,8 @@
-"""Routes of the dashboard, comparisons and triage; the workspace's home is here."""
+"""Routes of the dashboard, comparisons, triage and labelling; the workspace's home is here."""
 
 from django.urls import path
 
-from analysis.views import advice, compare, exporting, home, keeping, triage
+from analysis.views import advice, compare, exporting, home, keeping, review, triage, trust
 
 app_name = "analysis"
 urlpatterns = [
@@ -18,4 +18,9 @@ urlpatterns = [
     path("triage/", triage.triage_list, name="triage_list"),
     path("triage/keep/", triage.triage, name="triage"),
     path("triage/again/", triage.again, name="again"),
+    path("review/", review.review, name="review"),
+    path("review/draw/", review.review_draw, name="review_draw"),
+    path("review/label/", review.review_label, name="review_label"),
+    path("review/keep/", review.review_keep, name="review_keep"),
+    path("review/judges/<int:pk>/", trust.judge_card, name="judge_card"),
 ]

@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
+from analysis.models import HumanLabel
 from analysis.outcomes import forget
+from analysis.services_labels import label_keep
 from datasets.models import DatasetVersion, Item
+from judges.models import JudgeVersion, frozen
+from judges.services import Draft, judge_create
+from registry.models import RegisteredModel
 from runs.models import Evaluation, Run, Score, Tally, Trial
-from workspaces.models import Workspace
+from workspaces.access import access_for
+from workspaces.models import User, Workspace
 
 Made = Callable[..., Run]
 ERRORED, UNSCORED, WAITING = "errored", "unscored", "waiting"
@@ -100,3 +106,59 @@ def three(dataset: Callable[..., DatasetVersion], scored_run: Made) -> list[Run]
     second = [0] * 2 + [1] * 18 + [1] * 12 + [0] * 8
     third = [ERRORED, *first[1:]]
     return [scored_run(version, outcomes) for outcomes in (first, second, third)]
+
+
+# Judged runs
+
+
+@pytest.fixture
+def judge(editor: User, model: Callable[..., RegisteredModel]) -> JudgeVersion:
+    """Correct passes, Wrong does not."""
+    labels = [{"label": "Correct", "passes": True}, {"label": "Wrong", "passes": False}]
+    draft = Draft(
+        name="grader", kind="classify", labels=labels, user_template="{{ response }}", model_ids=[model().pk]
+    )
+    return judge_create(access_for(editor, "alpha"), draft)
+
+
+@pytest.fixture
+def judged_run(scored_run: Made) -> Made:
+    """`judged_run(version, judge, [1, 0, "unscored"])`: a run whose only scorer is the judge."""
+
+    def make(version: DatasetVersion, judge: JudgeVersion, outcomes: Sequence[Any], **values: Any) -> Run:
+        answers = [{1: "Correct", 0: "Wrong"}.get(outcome, "") for outcome in outcomes]
+        run = scored_run(version, outcomes, answers=answers, scorer=judge.judge.name, **values)
+        entry = {
+            "key": "judge", "name": judge.judge.name, "title": f"{judge.judge.name} v{judge.number}",
+            "kind": judge.kind, "version": judge.pk, "judging": None, "panel": "", "opponent": None,
+            "options": {}, "passes": 1, "both_orders": False,
+        }  # fmt: skip
+        run.config = {**run.config, "scorers": [], "judges": [entry], "template": "", "responses": "recorded"}
+        run.save(update_fields=["config"])
+        judging = Run.objects.create(
+            workspace=run.workspace, evaluation=run.evaluation, dataset_version=version, judged=run,
+            status="completed", alias="judge", scorer=judge.judge.name, config={"judge": frozen(judge)},
+        )  # fmt: skip
+        entry["judging"] = judging.pk
+        run.save(update_fields=["config"])
+        return run
+
+    return make
+
+
+@pytest.fixture
+def say(editor: User) -> Callable[..., list[HumanLabel]]:
+    """`say(run, judge, ["Correct", "", "Wrong"])`: what a person says of the first; "" is nothing."""
+
+    def make(
+        run: Run, judge: JudgeVersion, answers: Sequence[str], person: User = editor
+    ) -> list[HumanLabel]:
+        trials = list(run.trials.select_related("run").order_by("seq")[: len(answers)])
+        held = access_for(person, run.workspace.slug)
+        return [
+            label_keep(held, judge.judge, trial, answer)
+            for trial, answer in zip(trials, answers, strict=True)
+            if answer
+        ]
+
+    return make
