@@ -5,7 +5,6 @@ from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
@@ -262,7 +261,7 @@ class GenerationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Worksp
         return Response(body, status=201)
 
     @extend_schema(
-        tags=TAGS, summary="Remove the drafts; run and dataset stay", responses={204: OpenApiTypes.NONE}
+        tags=TAGS, summary="Remove the drafts; run and dataset stay", responses={204: None}
     )
     def destroy(self, request: Request, pk: str) -> Response:
         services.generation_delete(self.access, self.get_object())
