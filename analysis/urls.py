@@ -23,4 +23,5 @@ urlpatterns = [
     path("review/label/", review.review_label, name="review_label"),
     path("review/keep/", review.review_keep, name="review_keep"),
     path("review/judges/<int:pk>/", trust.judge_card, name="judge_card"),
+    path("review/runs/<int:pk>/", trust.corrected, name="corrected"),
 ]

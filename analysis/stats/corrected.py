@@ -55,6 +55,23 @@ def _weight(y: Floats, f: Floats, g: Floats) -> float:
     return float(np.clip(np.cov(y, f, ddof=0)[0, 1] / spread, 0.0, 1.0)) if spread > 0 else 0.0
 
 
+def ppi_half_width(labels: Values, judged: Values, judged_only: Values, more: int = 0) -> float | None:
+    """Half of the interval that `ppi_mean` (tuned) is expected to have once `more` of the others are labelled
+    too and spread alike; None where the labels show no spread, or fewer are left."""
+    y, f, g = numbers(labels, "labels"), numbers(judged, "judged"), numbers(judged_only, "judged_only")
+    same_length(labels=y, judged=f)
+    n, left = len(y) + more, len(g) - more
+    if len(y) < 2 or left < 0:
+        return None
+    spread = float(np.concatenate([f, g]).var(ddof=1))
+    follows = float(np.cov(y, f, ddof=0)[0, 1])
+    ratio = 1 + n / left if left else 0.0
+    weight = float(np.clip(follows / (ratio * spread), 0.0, 1.0)) if left and spread > 0 else 0.0
+    variance = float((y - weight * f).var(ddof=1)) / n
+    variance += weight**2 * float(g.var()) / left if left else 0.0
+    return Z * sqrt(variance) if variance > 0 else None
+
+
 def rogan_gladen(
     positive: int, n: int, *, hits: int, truly_positive: int, rejections: int, truly_negative: int
 ) -> Interval:

@@ -18,6 +18,7 @@ from analysis.selectors import Past
 from analysis.stats.results import Difference, Interval
 from analysis.wording import number, p_text
 from evalportal.lib import ui
+from judges.metrics import Estimate
 from runs.models import Run
 from workspaces.models import AuditEvent
 
@@ -34,7 +35,7 @@ def key(place: int) -> SafeString:
 
 
 @register.simple_tag
-def figure(found: Interval, share: bool) -> str:
+def figure(found: Interval | Estimate, share: bool) -> str:
     """21.7% or 3.42"""
     if found.value is None:
         return "–"
@@ -42,11 +43,17 @@ def figure(found: Interval, share: bool) -> str:
 
 
 @register.simple_tag
-def bounds(found: Interval, share: bool) -> str:
+def bounds(found: Interval | Estimate, share: bool) -> str:
     """[19.5, 24.0], or nothing where there is no interval."""
     if found.low is None or found.high is None:
         return ""
     return f"[{number(found.low, share)}, {number(found.high, share)}]"
+
+
+@register.simple_tag
+def half_width(width: float | None, share: bool) -> str:
+    """4.2 pts or 0.31"""
+    return "–" if width is None else f"{number(width, share)}{' pts' if share else ''}"
 
 
 @register.simple_tag

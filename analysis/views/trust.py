@@ -1,13 +1,14 @@
-"""A judge's card: how far its verdicts can be trusted."""
+"""How far verdicts can be trusted: a judge's card, and a run's figures corrected by people."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from analysis import selectors_trust, trust
+from analysis import selectors_corrected, selectors_trust, trust
 from judges.models import Judge
 from judges.selectors import versions_in
-from runs.views.asked import as_workspace_request, whole
+from runs.selectors import listed
+from runs.views.asked import as_workspace_request, is_htmx, whole
 from workspaces import access
 
 APART_SHOWN = 50
@@ -36,3 +37,15 @@ def judge_card(request: HttpRequest, pk: int) -> HttpResponse:
         "can_edit": held.can_edit,
     }
     return render(request, "analysis/judge_card.html", context)
+
+
+@access.requires()
+@require_safe
+def corrected(request: HttpRequest, pk: int) -> HttpResponse:
+    """What a run's judges say, corrected by people: a part of the run's page, or a page of its own."""
+    held = as_workspace_request(request).access
+    run = get_object_or_404(listed(held.workspace), pk=pk)
+    context = {"run": run, "can_edit": held.can_edit, "more": selectors_corrected.MORE}
+    context["corrected"] = selectors_corrected.corrected_of(run)
+    template = "analysis/_corrected.html" if is_htmx(request) else "analysis/corrected.html"
+    return render(request, template, context)

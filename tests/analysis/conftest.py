@@ -133,7 +133,9 @@ def judged_run(scored_run: Made) -> Made:
             "kind": judge.kind, "version": judge.pk, "judging": None, "panel": "", "opponent": None,
             "options": {}, "passes": 1, "both_orders": False,
         }  # fmt: skip
-        run.config = {**run.config, "scorers": [], "judges": [entry], "template": "", "responses": "recorded"}
+        told = {"model": {"name": run.alias}, "dataset": {"name": "Numbers", "version": 1}, "params": {}}
+        run.config = {**run.config, **told, "scorers": [], "judges": [entry], "template": ""}
+        run.config["responses"] = "recorded"
         run.save(update_fields=["config"])
         judging = Run.objects.create(
             workspace=run.workspace, evaluation=run.evaluation, dataset_version=version, judged=run,
