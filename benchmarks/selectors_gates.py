@@ -130,8 +130,8 @@ def _benchmark_subject(
     wanted: Candidate,
     rule: Rule[Any],
 ) -> Subject:
-    judges = [judge.pk for part in parts for judge in part.judges.all()]
-    subject = Subject(benchmark.workspace, judge_versions=judges)
+    judges = [(judge.pk, part.version.dataset_id) for part in parts for judge in part.judges.all()]
+    subject = Subject(benchmark.workspace, judged=judges)
     if not rule.compares:
         return subject
     options = rule.options
@@ -183,9 +183,11 @@ def _dataset_subject(dataset: Dataset, wanted: Candidate, rule: Rule[Any]) -> Su
     if candidate is None:
         return Subject(workspace, missing=f"No completed run of the candidate on {dataset.name}.")
     side = Side(f"{candidate.alias} #{candidate.pk}", [candidate])
-    judges = [judge["version"] for judge in candidate.config.get("judges", []) if judge.get("version")]
+    judges = [
+        (judge["version"], dataset.pk) for judge in candidate.config.get("judges", []) if judge.get("version")
+    ]
     if not rule.compares:
-        return Subject(workspace, side, judge_versions=judges)
+        return Subject(workspace, side, judged=judges)
     alias = rule.options.baseline
     baseline = completed.filter(alias=alias).exclude(pk=candidate.pk).first() if alias else None
     if baseline is None:
@@ -193,7 +195,9 @@ def _dataset_subject(dataset: Dataset, wanted: Candidate, rule: Rule[Any]) -> Su
     return _compared(workspace, side, baseline, rule.options.scorer, judges)
 
 
-def _compared(workspace: Workspace, side: Side, baseline: Run, scorer: str, judges: Sequence[int]) -> Subject:
+def _compared(
+    workspace: Workspace, side: Side, baseline: Run, scorer: str, judges: Sequence[tuple[int, int]]
+) -> Subject:
     try:
         found = compare(workspace, [baseline.pk, side.runs[0].pk], scorer)
     except (RunsMissing, RunsNotComparable) as error:

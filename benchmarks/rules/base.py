@@ -27,13 +27,14 @@ class Subject:
     """What a gate is put to. A side that is missing says why in `missing`; then there are no pairs.
 
     `pairs` are candidate against baseline, one a part; their keys are item ids of the candidate's runs.
+    `judged` are a judge's version and the dataset that it scores, by id.
     """
 
     workspace: Workspace
     candidate: Side | None = None
     baseline: Side | None = None
     pairs: Sequence[PartPair] = ()
-    judge_versions: Sequence[int] = ()
+    judged: Sequence[tuple[int, int]] = ()
     missing: str = ""
 
 

@@ -15,8 +15,9 @@ from django.test import Client
 from django.utils import timezone
 
 from analysis.models import TriagedItem
+from analysis.trust import State
 from benchmarks.models import Benchmark, BenchmarkEvaluation, Gate
-from benchmarks.rules import not_worse
+from benchmarks.rules import judge_certified, not_worse
 from benchmarks.scoring import PartPair
 from benchmarks.selectors_gates import Candidate, benchmark_report, dataset_report
 from benchmarks.services import baseline_set
@@ -88,9 +89,10 @@ def test_untriaged_items_fail(held: Access, pair: Benchmark, recorded: Recorded)
     assert outcome(pair) == ("pass", 0)
 
 
-def test_judges_are_certified_by_their_controls(
-    held: Access, recorded: Recorded, benchmark_on: On, model: Any
+def test_judges_are_certified_by_controls_and_people(
+    held: Access, recorded: Recorded, benchmark_on: On, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """How labels make a state is tested with the judge's card."""
     benchmark = benchmark_on(recorded({"a": [1]}))
     gate_create(held, benchmark, rule="judge_certified", options={})
     assert "No judge scores here" in benchmark_report(benchmark).rulings[0].ruling.figures
@@ -100,6 +102,9 @@ def test_judges_are_certified_by_their_controls(
     ControlCheck.objects.create(version=judge, n=12, false_passes=1, finished_at=timezone.now())
     assert outcome(benchmark) == ("fail", 100)
     ControlCheck.objects.create(version=judge, n=12, finished_at=timezone.now())
+    assert outcome(benchmark) == ("inconclusive", 101)
+    assert "is uncalibrated on" in benchmark_report(benchmark).rulings[0].ruling.figures
+    monkeypatch.setattr(judge_certified, "judge_state", lambda version, dataset_id: State.CERTIFIED)
     assert outcome(benchmark) == ("pass", 0)
 
 
