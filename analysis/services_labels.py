@@ -3,7 +3,7 @@
 import secrets
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from analysis.labelling import read_answer
@@ -11,7 +11,7 @@ from analysis.models import HumanLabel, ReviewSample
 from analysis.selectors_review import LARGEST_SAMPLE, entry_of
 from analysis.services import LONGEST_COMMENT, member
 from judges.models import Judge, JudgeVersion
-from runs.models import Run, Trial, TrialState
+from runs.models import ACTIVE_STATUSES, Run, Trial, TrialState
 from workspaces import audit
 from workspaces.access import Access
 
@@ -30,6 +30,11 @@ def sample_draw(
         raise ReviewProblem(f"Draw 1 to {LARGEST_SAMPLE} responses.")
     if entry_of(run, judge) is None:
         raise ReviewProblem(f"{judge.name} has not judged run #{run.pk}.")
+    at_work = Run.objects.filter(Q(pk=run.pk) | Q(judged=run), status__in=ACTIVE_STATUSES)
+    if at_work.exists():
+        raise ReviewProblem(
+            f"Run #{run.pk} and its judges have to finish: all verdicts take part in the draw."
+        )
     assignee = member(access, assignee_id)
     known = HumanLabel.objects.filter(judge=judge, run=run).aggregate(newest=Max("pk"))
     with transaction.atomic():

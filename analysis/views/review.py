@@ -79,7 +79,9 @@ def review_draw(request: HttpRequest) -> HttpResponse:
     try:
         row = services_labels.sample_draw(held, judge, run, data["n"], data["assignee"])
     except (services_labels.ReviewProblem, TriageProblem) as problem:
-        return refused(str(problem))
+        messages.error(request, str(problem))
+        back = reverse("analysis:review", args=[held.workspace.slug])
+        return redirect(f"{back}?judge={judge.pk}&run={run.pk}")
     return redirect(reverse("analysis:review_label", args=[held.workspace.slug]) + query_of(row))
 
 

@@ -107,6 +107,10 @@ def test_what_cannot_be_kept_is_said(
         sample_draw(held, judge.judge, other, 5)
     with pytest.raises(ReviewProblem, match="1 to 500"):
         sample_draw(held, judge.judge, run, 501)
+    with pytest.raises(ReviewProblem, match="have to finish"):
+        Run.objects.filter(judged=run).update(status="running")
+        sample_draw(held, judge.judge, run, 5)
+    Run.objects.filter(judged=run).update(status="completed")
     with pytest.raises(ValueError, match="Only a member"):
         sample_draw(held, judge.judge, run, 5, outsider.pk)
 
