@@ -40,8 +40,9 @@ def entry_of(run: Run, judge: Judge, versions: Sequence[int] | None = None) -> M
 def judged_runs(judge: Judge) -> list[Run]:
     """The newest runs that it judged, with their dataset's name. Two queries."""
     versions = list(judge.versions.values_list("pk", flat=True))
-    asked = Run.objects.filter(judged__isnull=False, config__judge__judge_id=judge.pk)
-    runs = Run.objects.filter(workspace=judge.workspace_id, pk__in=asked.values("judged"))
+    own = Run.objects.filter(workspace=judge.workspace_id)
+    asked = own.filter(judged__isnull=False, config__judge__judge_id=judge.pk)
+    runs = own.filter(pk__in=asked.values("judged"))
     rows = runs.select_related("dataset_version__dataset").order_by("-pk")[:RUNS]
     return [run for run in rows if entry_of(run, judge, versions)]
 
