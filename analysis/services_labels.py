@@ -48,7 +48,9 @@ def sample_draw(
             assignee=assignee,
             created_by=access.actor,
         )
-        audit.record(access, "review_sample.create", f"{judge.name} on run {run.pk}", size=size, seed=row.seed)
+        audit.record(
+            access, "review_sample.create", f"{judge.name} on run {run.pk}", size=size, seed=row.seed
+        )
     return row
 
 
