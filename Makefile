@@ -22,7 +22,7 @@ up: .venv/runtime.stamp
 	@exec $(BIN)/python manage.py up --port $(PORT)
 
 test: setup
-	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && EVALPORTAL_DATA="$$data" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope $(ARGS)
+	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && EVALPORTAL_DATA="$$data" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -38,6 +38,19 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.MEDIA_ROOT = Path(folder.name)
 
 
+# What takes minutes begins first, so that no core is left with it at the end.
+LONG = ("test_on_postgres", "chaos.test_faults", "test_state_machine", "test_up", "test_crash", "test_scaled")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        module = getattr(item, "module", None)
+        name = getattr(module, "__name__", "")
+        return next((at for at, long in enumerate(LONG) if name.endswith(long)), len(LONG))
+
+    items.sort(key=place)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What this machine lacks skips a test with one clear line, or fails it where it is required."""
     for marker, missing, required in (
