@@ -260,9 +260,7 @@ class GenerationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Worksp
         }  # fmt: skip
         return Response(body, status=201)
 
-    @extend_schema(
-        tags=TAGS, summary="Remove the drafts; run and dataset stay", responses={204: None}
-    )
+    @extend_schema(tags=TAGS, summary="Remove the drafts; run and dataset stay", responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         services.generation_delete(self.access, self.get_object())
         return Response(status=204)

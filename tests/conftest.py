@@ -1,6 +1,7 @@
 """Shared fixtures: three people and staff in two workspaces, a scripted endpoint, real servers."""
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -71,6 +72,14 @@ def fresh_cache() -> Iterator[None]:
     """Rate limits and remembered figures don't leak from one test into the next."""
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_media() -> Iterator[None]:
+    """Files of one test, whose rows are gone, are not found by the next one under the same ids."""
+    yield
+    for kept in Path(settings.MEDIA_ROOT).glob("*"):
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 # People

@@ -222,6 +222,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "runs kind": "jsonl",
         "run pk": things.run.pk,
         "run kind": "jsonl",
+        "run run_id": things.run.pk,
         "evaluation pk": things.evaluation.pk,
         "trial run_id": things.run.pk,
         "trial seq": 1,

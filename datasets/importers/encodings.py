@@ -15,6 +15,8 @@ MARKS = (
 OTHER = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"PAR1")  # not text at all
 WESTERN = "cp1252"
 NEARLY = 0.1
+BALTIC = ("cp1257", "iso8859_13", "iso8859_10", "iso8859_4")
+BALTIC_LETTERS = b"\xf0\xfe\xd0\xde"  # š and ž in them; where none stands, the text is another one
 
 
 def encoding_of(file: BinaryIO) -> str:
@@ -43,6 +45,8 @@ def _guessed(sample: bytes) -> str:
     found = list(from_bytes(sample))
     best = found[0] if found else None
     if best is None or best.encoding == "utf_8":
+        return WESTERN
+    if best.encoding in BALTIC and not any(byte in BALTIC_LETTERS for byte in sample):
         return WESTERN
     near = any(
         WESTERN in match.could_be_from_charset and match.chaos <= best.chaos + NEARLY for match in found

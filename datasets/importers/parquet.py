@@ -118,7 +118,7 @@ def _rows(table: pq.ParquetFile, probe: pq.ParquetFile) -> Iterator[Record | Row
 def _longest_shared(probe: pq.ParquetFile, group: int) -> int:
     """Bytes of the longest texts that rows of a group share, seen without unpacking them for each row."""
     batches = probe.iter_batches(batch_size=1, row_groups=[group], use_threads=False)
-    columns = next((batch.columns for batch in batches), [])
+    columns: list[Any] = next((batch.columns for batch in batches), [])
     dictionaries = [column.dictionary for column in columns if pa.types.is_dictionary(column.type)]
     return sum(pc.max(pc.binary_length(one)).as_py() or 0 for one in dictionaries if len(one))
 

@@ -14,7 +14,7 @@ from evalportal.demo import wire
 from evalportal.demo.dataset import Question, questions
 from evalportal.demo.judging import asked_to_judge, verdict
 
-BUSY_RATE, BROKEN_RATE = 0.03, 0.01  # of first calls; a repeat of the same call is answered
+BUSY_RATE, BROKEN_RATE = 0.01, 0.01  # of first calls; a repeat is answered, and judging never fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class DemoEndpoint:
             return connection.refuse(404, f"no model named {body['model']!r}")
         digest = digest_of(persona.name, prompt)
         self.seen[digest] += 1
-        luck = share(digest[8:12]) if self.seen[digest] == 1 else 1.0
+        first = self.seen[digest] == 1 and not asked_to_judge(prompt)
+        luck = share(digest[8:12]) if first else 1.0
         if luck < BUSY_RATE:
             return connection.refuse(429, "the simulated endpoint is busy", {"retry-after": "1"})
         if luck < BUSY_RATE + BROKEN_RATE:

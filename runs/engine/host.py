@@ -285,11 +285,11 @@ def _needs_pump(run_id: int) -> bool:
 
 def progress_of(run_id: int) -> Progress:
     """Where the log's progress lines go on."""
-    run = Run.objects.get(pk=run_id)
+    run = Run.objects.select_related("judged").get(pk=run_id)
     names = run.scorer_names
     tallies = list(Tally.objects.filter(run=run, scorer=names[0])) if names else []
     return Progress(
-        run.total,
+        run.judged.total * run.passes if run.judged else run.total,
         run.done + run.errored,
         sum(tally.passed for tally in tallies),
         sum(tally.scored for tally in tallies),

@@ -19,6 +19,8 @@ def says(body: dict[str, Any]) -> str:
 
 def tried(page: Page) -> None:
     sheet = page.locator("#launch")
+    chosen = sheet.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
+    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
     sheet.get_by_label("Responses to try the scorers on").select_option("typed")
     sheet.get_by_label("Response", exact=True).fill("Six. ANSWER: 18")
     sheet.get_by_role("button", name="Try", exact=True).click()

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
+from evalportal.celery import app as celery
 from runs import sockets as sockets_module
 from runs.routing import websocket_urlpatterns
 from runs.selectors_surroundings import broker_state, surroundings
@@ -84,6 +85,7 @@ def test_status_page_stands_without_redis(staff: User, client_of: Any, settings:
 
 @pytest.mark.django_db
 def test_surroundings_tell_sizes() -> None:
+    celery.control.purge()  # what earlier tests sent, that no worker took
     found = surroundings()
     assert found.database.kind.split()[0] in ("SQLite", "PostgreSQL") and found.database.bytes > 10_000
     assert 0 < found.disk.free_bytes <= found.disk.total_bytes
