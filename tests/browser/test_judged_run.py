@@ -56,7 +56,7 @@ def test_a_launch_with_a_judge(logged_in: Page, endpoint: StubEndpoint) -> None:
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
     sheet.locator("#launch-judges").get_by_text(name, exact=False).first.click()
     sheet.get_by_label("Items at most").fill("4")
-    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models")
+    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=30_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
 

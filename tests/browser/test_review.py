@@ -37,7 +37,7 @@ def judged(page: Page, endpoint: StubEndpoint) -> None:
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
     sheet.locator("#launch-judges").get_by_text(name, exact=False).first.click()
     sheet.get_by_label("Items at most").fill("4")
-    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models")
+    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=30_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
     card = page.locator(".run-card").filter(has_text="stub-model").first

@@ -51,7 +51,7 @@ def upload(page: Page, folder: Path) -> None:
 
 def launch(page: Page, model: str, label: str) -> int:
     """By keys: n opens the sheet, Ctrl+Enter launches; its card is on the board."""
-    page.goto("/")
+    page.goto("/w/demo/runs/")
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     page.keyboard.press("n")
     sheet = page.locator("dialog#launch[open]")
