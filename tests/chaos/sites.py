@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -44,7 +45,7 @@ class Agent:
         self.process.wait(10)
 
 
-class Site:
+class Site(ABC):
     """An installation: its processes, which may be broken, and the agent, which is not."""
 
     database = ""
@@ -65,11 +66,11 @@ class Site:
     def start(self) -> None:
         self.workers = [self.start_worker(number) for number in range(self.worker_count)]
 
-    def start_worker(self, number: int, env: dict[str, str] | None = None) -> Process:
-        raise NotImplementedError
+    @abstractmethod
+    def start_worker(self, number: int, env: dict[str, str] | None = None) -> Process: ...
 
-    def restart_web(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def restart_web(self) -> None: ...
 
     def replace_worker(self, number: int, env: dict[str, str] | None = None) -> None:
         """A new process in the place of one that has ended."""
