@@ -12,6 +12,7 @@ from catalogue.entries import ENTRIES, Entry
 from catalogue.hub import Place, is_available
 from datasets.models import Dataset
 from datasets.uploads import UploadRefused
+from judges.scorers import SCORERS
 from workspaces import access
 from workspaces.access import WorkspaceRequest
 from workspaces.models import Role
@@ -41,9 +42,16 @@ def page(request: WorkspaceRequest, form: PlaceForm, status: int = 200) -> HttpR
     titles = [entry.title for entry in ENTRIES.values()]
     held = dict(Dataset.objects.filter(workspace=workspace, name__in=titles).values_list("name", "pk"))
     made = dict(Benchmark.objects.filter(workspace=workspace, name__in=titles).values_list("name", "pk"))
-    rows = [(entry, held.get(entry.title), made.get(entry.title)) for entry in ENTRIES.values()]
+    rows = [
+        (entry, scored_by(entry), held.get(entry.title), made.get(entry.title)) for entry in ENTRIES.values()
+    ]
     context = {"rows": rows, "form": form, "hub": is_available(), "can_edit": request.access.can_edit}
     return render(request, "catalogue/list.html", context, status=status)
+
+
+def scored_by(entry: Entry) -> str:
+    """The titles of its scorers; none where only a judge can tell."""
+    return ", ".join(SCORERS[scorer["key"]].title for scorer in entry.scorers)
 
 
 @require_POST

@@ -153,7 +153,7 @@ class FalsePassRateSerializer(serializers.Serializer[Any]):
 class ControlCheckSerializer(serializers.ModelSerializer[ControlCheck]):
     version = serializers.IntegerField(source="version_id", read_only=True)
     going_on = serializers.BooleanField(source="is_going_on", read_only=True)
-    rate = serializers.SerializerMethodField(help_text="False passes, with the Wilson 95 % interval")
+    rate = serializers.SerializerMethodField(help_text="False passes, with the Wilson 95% interval")
     cases = serializers.ListField(child=serializers.DictField(), read_only=True)
 
     class Meta:

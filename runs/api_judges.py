@@ -35,7 +35,7 @@ class RunJudgeSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Id of the judge's version")
     judging = JudgingSerializer(allow_null=True, help_text="Null of a panel, which is its members'")
     figures = serializers.DictField(
-        child=serializers.JSONField(), help_text="Counts, shares and means with n and 95 % interval"
+        child=serializers.JSONField(), help_text="Counts, shares and means with n and 95% interval"
     )
 
 

@@ -19,7 +19,7 @@ LARGEST_ID = 2**63 - 1
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
-    """A figure with its 95 % interval; null where there is no data, or too little for a bound."""
+    """A figure with its 95% interval; null where there is no data, or too little for a bound."""
 
     value = serializers.FloatField(allow_null=True)
     low = serializers.FloatField(allow_null=True)
@@ -39,7 +39,7 @@ class MetricSerializer(serializers.Serializer[Any]):
     """One figure over the trials of a run."""
 
     value = FigureField()
-    low = serializers.FloatField(required=False, help_text="Of the 95 % interval")
+    low = serializers.FloatField(required=False, help_text="Of the 95% interval")
     high = serializers.FloatField(required=False)
     n = serializers.IntegerField(required=False, help_text="Trials that the figure is over")
     correct = serializers.IntegerField(required=False)

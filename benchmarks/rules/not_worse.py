@@ -25,7 +25,7 @@ class Options:
 class NotWorse(Rule[Options]):
     key = "not_worse"
     title = "Not worse than the baseline"
-    description = "The whole 95 % interval of the difference lies above minus the margin"
+    description = "The whole 95% interval of the difference lies above minus the margin"
     Options = Options
 
     @classmethod

@@ -79,7 +79,7 @@ def table(run: Run, *, seconds: float, done: int) -> str:
     pace = f"{done / seconds:,.0f} items/s" if seconds > 0 else ""
     facts = [f"{run.total:,} items", f"{run.errored:,} errors", f"{seconds:.1f} s", pace]
     head = f"Run {run.pk}, {run.alias}: {run.status} · {' · '.join(fact for fact in facts if fact)}"
-    rows = [("Metric", "Value", "95 % interval", "n", "")]
+    rows = [("Metric", "Value", "95% interval", "n", "")]
     rows += [_row(metric) for metric in run_metrics(run) if metric.key not in ("errors", "duration")]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join([head, "", *(_aligned(row, widths) for row in rows)])

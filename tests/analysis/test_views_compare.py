@@ -177,7 +177,7 @@ def test_nonsense_in_the_url_breaks_nothing(
 
 def test_runs_are_chosen(three: list[Run], viewer: User, client_of: ClientOf) -> None:
     client = client_of(viewer)
-    assert "Choose two to 8 runs" in text_of(client, COMPARE)
+    assert "Choose 2 to 8 runs" in text_of(client, COMPARE)
     one = text_of(client, f"{COMPARE}?choose=1&runs={three[0].pk}")
     assert f'value="{three[0].pk}" id="choose-{three[0].pk}"' in one and "checked" in one
     both = client.get(f"{COMPARE}?runs={three[0].pk}&runs={three[1].pk}")
