@@ -233,7 +233,7 @@ class RegisteredModelAdmin(StaffAdmin):
                 "By name only: no endpoint, for recorded responses.",
             },
         ),
-        ("Calls", {"fields": ("capabilities", "default_params")}),
+        ("Calls", {"fields": ("embeds", "capabilities", "default_params")}),
         (
             "Prices",
             {
@@ -248,6 +248,7 @@ class RegisteredModelAdmin(StaffAdmin):
         "parent": "source == 'trained'",
         "hf_repo": "source == 'hugging_face'",
         "hf_revision": "source == 'hugging_face'",
+        "embeds": "source != 'name_only'",
         "capabilities": "source != 'name_only'",
         "default_params": "source != 'name_only'",
     }

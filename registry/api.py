@@ -47,9 +47,9 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
     class Meta:
         model = RegisteredModel
         fields = (
-            "id", "name", "alias", "source", "provider", "shared", "active", "capabilities", "default_params",
-            "input_price", "output_price", "endpoint_id", "parent", "hf_repo", "hf_revision", "health",
-            "created_at",
+            "id", "name", "alias", "source", "provider", "shared", "active", "embeds", "capabilities",
+            "default_params", "input_price", "output_price", "endpoint_id", "parent", "hf_repo",
+            "hf_revision", "health", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -1,6 +1,7 @@
 """What goes into a call to an endpoint and what comes out of it: plain values, no I/O."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,25 @@ class ChatRequest:
     messages: list[dict[str, Any]]
     params: dict[str, Any]
     stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Texts to turn into vectors. `params` join the request body."""
+
+    model: str
+    texts: Sequence[str]
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """A vector for each text, in their order, all of one length and finite."""
+
+    vectors: Sequence[Sequence[float]]
+    input_tokens: int | None
+    latency_ms: int
+    status_code: int
 
 
 @dataclass(frozen=True, slots=True)

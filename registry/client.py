@@ -22,13 +22,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from registry import failures, rules
-from registry.calls import CallFailed, ChatRequest, Completion, Endpoint
+from registry.calls import CallFailed, ChatRequest, Completion, Embeddings, EmbedRequest, Endpoint
 from registry.outbound import Gate, GatedResolver
 from registry.protocols import PROTOCOLS
 from registry.protocols.base import Answer, BadAnswer, WireFormat
 from registry.sse import EventLines
 
-__all__ = ["CallFailed", "ChatRequest", "Client", "Completion", "Endpoint"]
+__all__ = ["CallFailed", "ChatRequest", "Client", "Completion", "EmbedRequest", "Embeddings", "Endpoint"]
 
 MAX_BODY_BYTES = 10 << 20
 MAX_ERROR_BYTES = 64 << 10
@@ -57,6 +57,7 @@ class Prepared:
     wire: WireFormat
     chat_url: URL
     models_url: URL
+    embeddings_url: URL
     headers: CIMultiDict[str]
     secrets: failures.Secrets
 
@@ -97,6 +98,17 @@ class Client:
             first_token_ms=first_token_ms,
             status_code=status,
         )
+
+    async def embed(self, endpoint: Endpoint, request: EmbedRequest) -> Embeddings:
+        """A vector for each text, in one call. Raises CallFailed."""
+        started = time.perf_counter()
+
+        async def read(response: Response, prepared: Prepared) -> Embeddings:
+            count = len(request.texts)
+            found = _understood(lambda body: prepared.wire.embeddings(body, count), await _body(response))
+            return Embeddings(found.rows, found.input_tokens, _ms_since(started), response.status)
+
+        return await self._ask(endpoint, request, read, started)
 
     async def list_models(self, endpoint: Endpoint) -> list[str]:
         """The names that the endpoint says it serves, sorted. Raises CallFailed."""
@@ -139,13 +151,13 @@ class Client:
     async def _ask(
         self,
         endpoint: Endpoint,
-        request: ChatRequest | None,
+        request: ChatRequest | EmbedRequest | None,
         read: Callable[[Response, Prepared], Awaitable[T]],
         started: float,
     ) -> T:
         """What `read` makes of a 2xx answer, under the deadline; all that can go wrong becomes CallFailed.
 
-        Asks for a completion, or without a request for the list of models.
+        Asks for a completion or embeddings, or without a request for the list of models.
         """
         secrets: failures.Secrets = ()
         try:
@@ -169,12 +181,16 @@ class Client:
             failure.latency_ms = _ms_since(started)
             raise failure from None  # the cause may hold the request with its key
 
-    async def _send(self, prepared: Prepared, request: ChatRequest | None) -> Response:
+    async def _send(self, prepared: Prepared, request: ChatRequest | EmbedRequest | None) -> Response:
         session, headers = self._session(), prepared.headers
         if request is None:
             return await session.get(prepared.models_url, headers=headers, allow_redirects=False)
-        body = aiohttp.BytesPayload(prepared.wire.body(request), content_type=JSON)  # of any size
-        return await session.post(prepared.chat_url, headers=headers, data=body, allow_redirects=False)
+        if isinstance(request, EmbedRequest):
+            url, content = prepared.embeddings_url, prepared.wire.embeddings_body(request)
+        else:
+            url, content = prepared.chat_url, prepared.wire.body(request)
+        body = aiohttp.BytesPayload(content, content_type=JSON)  # of any size
+        return await session.post(url, headers=headers, data=body, allow_redirects=False)
 
     def _prepare(self, endpoint: Endpoint) -> Prepared:
         """Kept by identity: callers use one Endpoint for many calls."""
@@ -198,6 +214,7 @@ def prepare(endpoint: Endpoint) -> Prepared:
         wire=wire,
         chat_url=endpoint_url(endpoint.base_url, wire.chat_path),
         models_url=endpoint_url(endpoint.base_url, wire.models_path),
+        embeddings_url=endpoint_url(endpoint.base_url, wire.embeddings_path),
         headers=_sendable({**FIXED_HEADERS, **wire.headers(api_key), **extra}),
         secrets=failures.secrets_of(
             api_key, (*endpoint.headers.values(), *rules.query_values(endpoint.base_url))

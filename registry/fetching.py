@@ -1,4 +1,4 @@
-"""Fetching documents and files by GET, under the same rules as calls to models.
+"""Fetching documents and files by GET, and sending by POST, under the same rules as calls to models.
 
 It connects only to addresses that `registry.outbound` permits, also after a redirect, ignores proxy
 variables, and ends at its limits of bytes and time.
@@ -6,8 +6,9 @@ variables, and ends at its limits of bytes and time.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,8 +34,12 @@ class FetchFailed(Exception):
     """It could not be fetched; the message says why, in words for the person who asked."""
 
 
-def fetch_json(url: str) -> Any:
-    """A JSON document. Raises FetchFailed."""
+class FetchBlocked(FetchFailed):
+    """The policy forbids the address, so that another attempt is of no use."""
+
+
+def fetch_json(url: str, *, bearer: str = "") -> Any:
+    """A JSON document. The bearer's token goes to the host of `url` alone. Raises FetchFailed."""
 
     async def read(response: aiohttp.ClientResponse) -> Any:
         body = await response.content.read(MAX_DOCUMENT_BYTES + 1)
@@ -49,17 +54,17 @@ def fetch_json(url: str) -> Any:
         except (ValueError, RecursionError) as error:
             raise FetchFailed(f"{response.url.host} answered with something that is not JSON.") from error
 
-    return asyncio.run(_get(url, read))
+    return asyncio.run(_get(url, read, bearer))
 
 
-def fetch_file(url: str, path: Path, *, limit: int, on_bytes: OnBytes) -> int:
+def fetch_file(url: str, path: Path, *, limit: int, on_bytes: OnBytes, bearer: str = "") -> int:
     """Writes the body to `path` and returns its size. Raises FetchFailed.
 
     `on_bytes` is called in this thread a few times a second, and may raise to stop.
     """
     download = Download(path, limit)
     with ThreadPoolExecutor(1) as pool:
-        fetched = pool.submit(lambda: asyncio.run(_get(url, download.read)))
+        fetched = pool.submit(lambda: asyncio.run(_get(url, download.read, bearer)))
         try:
             while not wait([fetched], timeout=REPORT_S).done:
                 on_bytes(download.size)
@@ -85,27 +90,46 @@ class Download:
         return self.size
 
 
-async def _get(url: str, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
+def post_body(url: str, body: bytes, headers: Mapping[str, str], *, total_s: float) -> int:
+    """Sends a body and returns the status of the answer, which is not read. Follows no redirects.
+    Raises FetchFailed."""
+
+    async def send() -> int:
+        async with _session(URL(url), total_s) as (session, gate):
+            gate.check_literal(URL(url).host or "")
+            sent = {"user-agent": "Evalportal", **headers}
+            async with session.post(url, data=body, allow_redirects=False, headers=sent) as response:
+                return response.status
+
+    return asyncio.run(send())
+
+
+async def _get(url: str, read: Callable[[aiohttp.ClientResponse], Awaitable[T]], bearer: str) -> T:
     """What `read` makes of the 2xx answer at the end of the redirects."""
+    async with _session(URL(url), TOTAL_S) as (session, gate):
+        return await _follow(session, gate, URL(url), read, bearer)
+
+
+@asynccontextmanager
+async def _session(url: URL, total_s: float) -> AsyncIterator[tuple[aiohttp.ClientSession, Gate]]:
+    """A session behind the gate; what goes wrong in it becomes FetchFailed."""
     gate = Gate(settings.OUTBOUND_ALLOW)
     connector = aiohttp.TCPConnector(
         ssl=tls_context(), resolver=GatedResolver(gate), socket_factory=gate.socket
     )
-    timeout = aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S)
-    host = URL(url).host
+    timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S)
     try:
         async with aiohttp.ClientSession(
             connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout
         ) as session:
-            return await _follow(session, gate, URL(url), read)
+            yield session, gate
     except AddressBlocked as error:
-        raise FetchFailed(str(error)) from error
+        raise FetchBlocked(str(error)) from error
     except TimeoutError as error:
-        raise FetchFailed(f"{host} did not answer in time.") from error
+        raise FetchFailed(f"{url.host} did not answer in time.") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise FetchFailed(
-            f"{host} could not be reached: {str(error)[:200] or type(error).__name__}"
-        ) from error
+        reason = str(error)[:200] or type(error).__name__
+        raise FetchFailed(f"{url.host} could not be reached: {reason}") from error
 
 
 async def _follow(
@@ -113,14 +137,18 @@ async def _follow(
     gate: Gate,
     url: URL,
     read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    bearer: str,
 ) -> T:
-    """A redirect never leads from TLS to plain text."""
-    secure = url.scheme == "https"
+    """A redirect never leads from TLS to plain text, nor takes the token to another host or port."""
+    secure, origin = url.scheme == "https", url.origin()
     for _ in range(MAX_REDIRECTS + 1):
         if url.scheme not in ("http", "https") or (secure and url.scheme != "https"):
             raise FetchFailed(f"{url.host} led to an address that is not https.")
         gate.check_literal(url.host or "")
-        async with session.get(url, allow_redirects=False, headers={"user-agent": "Evalportal"}) as response:
+        headers = {"user-agent": "Evalportal"}
+        if bearer and url.origin() == origin:
+            headers["authorization"] = f"Bearer {bearer}"
+        async with session.get(url, allow_redirects=False, headers=headers) as response:
             if response.status in REDIRECTS and "location" in response.headers:
                 url = url.join(URL(response.headers["location"]))
                 continue

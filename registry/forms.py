@@ -120,7 +120,8 @@ class RegisteredModelForm(ModelBase):
         model = RegisteredModel
         fields = (
             "source", "provider", "endpoint_id", "parent", "hf_repo", "hf_revision", "name", "alias",
-            "workspace", "is_active", "capabilities", "default_params", "input_price", "output_price",
+            "workspace", "is_active", "embeds", "capabilities", "default_params", "input_price",
+            "output_price",
         )  # fmt: skip
         labels = {"name": "Exact name", "is_active": "Active"}
 

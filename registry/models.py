@@ -143,6 +143,11 @@ class RegisteredModel(Probed):
         max_length=120, blank=True, help_text="Results are grouped by this; empty means the name"
     )
     capabilities = models.JSONField(default=list, blank=True, help_text="Of: vision, streaming, json_schema")
+    embeds = models.BooleanField(
+        "embeds texts",
+        default=False,
+        help_text="It turns texts into vectors, for the scorer semantic similarity, and answers nothing",
+    )
     default_params = models.JSONField(
         default=dict, blank=True, help_text="Sent unless the launch says otherwise"
     )

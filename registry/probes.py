@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from registry.calls import CallFailed, ChatRequest, Completion, Endpoint
+from registry.calls import CallFailed, ChatRequest, Completion, Embeddings, EmbedRequest, Endpoint
 from registry.client import Client
 
 PROMPT = "Reply with the single word OK."
@@ -21,11 +21,12 @@ LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to ask: with a model name a completion, without one the list of models."""
+    """What to ask: with a model name a completion or an embedding, without one the list of models."""
 
     endpoint: Endpoint
     name: str = ""
     params: dict[str, Any] = field(default_factory=dict)
+    embeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ class ProbeResult:
             input_tokens=completion.input_tokens, output_tokens=completion.output_tokens,
         )  # fmt: skip
 
+    @classmethod
+    def embedded(cls, found: Embeddings) -> "ProbeResult":
+        return cls(
+            success=True, latency_ms=found.latency_ms, status_code=found.status_code,
+            preview=f"A vector of {len(found.vectors[0]):,} numbers", input_tokens=found.input_tokens,
+        )  # fmt: skip
+
 
 def probe_all(targets: Sequence[Target]) -> list[ProbeResult]:
     """Asks all at once; at most DEADLINE_S or the provider's timeout each. Blocks."""
@@ -88,6 +96,9 @@ def model_names(endpoint: Endpoint) -> list[str]:
 async def _probe(client: Client, target: Target) -> ProbeResult:
     endpoint = _hurried(target.endpoint)
     try:
+        if target.embeds:
+            asked = EmbedRequest(target.name, [PROMPT], target.params)
+            return ProbeResult.embedded(await client.embed(endpoint, asked))
         if target.name:
             return ProbeResult.completed(await _smallest_completion(client, endpoint, target))
         started = time.perf_counter()

@@ -38,7 +38,7 @@ def check_base_url(url: str) -> None:
         raise ValidationError("Leave the name and password out; the key has a field of its own.")
     if not PRINTABLE.fullmatch(url) or " " in url or parts.fragment:
         raise ValidationError("The address holds characters that do not belong there.")
-    if parts.path.rstrip("/").endswith(("/chat/completions", "/models")):
+    if parts.path.rstrip("/").endswith(("/chat/completions", "/models", "/embeddings")):
         raise ValidationError("Leave out the end of the path; calls add it to the base URL.")
 
 

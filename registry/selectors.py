@@ -25,9 +25,19 @@ def registered_in(workspace: Workspace) -> QuerySet[RegisteredModel]:
     )
 
 
+def usable_in(workspace: Workspace) -> QuerySet[RegisteredModel]:
+    """All active ones, whatever they do."""
+    return registered_in(workspace).filter(USABLE)
+
+
 def models_for(workspace: Workspace) -> QuerySet[RegisteredModel]:
     """Those that a run can be launched with."""
-    return registered_in(workspace).filter(USABLE)
+    return usable_in(workspace).filter(embeds=False)
+
+
+def embedding_models_for(workspace: Workspace) -> QuerySet[RegisteredModel]:
+    """Those that turn texts into vectors."""
+    return by_title(usable_in(workspace).filter(embeds=True, provider__isnull=False))
 
 
 def providers_for(workspace: Workspace) -> QuerySet[Provider]:

@@ -160,7 +160,7 @@ def model_probe(actor: Actor, model: RegisteredModel) -> ProbeResult:
 
 
 def models_probe(actor: Actor, models: Sequence[RegisteredModel]) -> list[ProbeResult]:
-    """A tiny completion each, all at once; stores health. Calls out: not inside a transaction."""
+    """A tiny completion or embedding each, at once; stores health. Calls out: not inside a transaction."""
     for model in models:
         _may_probe(actor, model.workspace_id)
     callable_ones = [(model.provider, model) for model in models if model.provider]
@@ -286,7 +286,9 @@ def _ask(pairs: Sequence[tuple[Provider, RegisteredModel | None]]) -> list[Probe
         except UndecryptableSecret as error:
             results[at] = ProbeResult(success=False, kind="bad_request", message=str(error))
             continue
-        targets[at] = Target(endpoint, model.name, model.default_params) if model else Target(endpoint)
+        targets[at] = (
+            Target(endpoint, model.name, model.default_params, model.embeds) if model else Target(endpoint)
+        )
     results.update(zip(targets, probes.probe_all(list(targets.values())), strict=True))
     return [results[at] for at in range(len(pairs))]
 

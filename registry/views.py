@@ -23,7 +23,7 @@ def models(request: HttpRequest) -> HttpResponse:
     """The filter is in the URL; htmx swaps the rows."""
     workspace = cast(WorkspaceRequest, request).access.workspace
     wanted = ModelFilter.of(request.GET)
-    everything = selectors.models_for(workspace)
+    everything = selectors.usable_in(workspace)
     found = list(wanted.apply(selectors.by_title(everything))[: SHOWN_AT_MOST + 1])
     context = {
         "models": found[:SHOWN_AT_MOST],

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from evalportal.demo import wire
 from tests import stub_faults
+from tests.stub_recording import read_recording, recorded
 
 MARK_ANSWER = re.compile(r"\[\[answer:(.*?)\]\]", re.S)
 MARK_FAIL = re.compile(r"\[\[fail:([a-z0-9-]+)(?:\*(\d+))?\]\]")
@@ -131,6 +132,8 @@ class Stub:
     def handle(self, request: wire.Request, connection: wire.Connection) -> None:
         if request.path.endswith("/chat/completions"):
             self.chat(request, connection)
+        elif request.path.endswith("/embeddings"):
+            self.embed(request, connection)
         elif request.path.endswith("/models"):
             if self.authorised(request):
                 connection.answer(200, wire.model_list(self.options.models))
@@ -157,6 +160,15 @@ class Stub:
         return not key or f"authorization: bearer {key}".lower().encode() in request.head
 
     def chat(self, request: wire.Request, connection: wire.Connection) -> None:
+        self.take(request, connection, lambda body: wire.text_of(body["messages"]))
+
+    def embed(self, request: wire.Request, connection: wire.Connection) -> None:
+        """The texts together are the prompt: marks in them make it fail."""
+        self.take(request, connection, lambda body: "\n".join(wire.texts_of(body)))
+
+    def take(
+        self, request: wire.Request, connection: wire.Connection, read: Callable[[dict[str, Any]], str]
+    ) -> None:
         stats, options = self.stats, self.options
         stats.total += 1
         stats.latest = time.time()
@@ -168,9 +180,10 @@ class Stub:
             return self.refuse(connection, 401, "invalid api key")
         try:
             body = json.loads(request.body)
-            model, prompt = body["model"], wire.text_of(body["messages"])
+            model, prompt = body["model"], read(body)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return self.refuse(connection, 400, "the body must be a JSON object with model and messages")
+            words = "the body must be a JSON object with model and messages, or input"
+            return self.refuse(connection, 400, words)
         self.requests.append(body)
         self.heads.append(request.head)
         counts = self.counts(prompt)
@@ -279,6 +292,10 @@ class Stub:
     def reply(self, call: Call, mode: str) -> None:
         if mode:
             return self.misbehave(call, mode)
+        if "input" in call.body:
+            self.leave(200)
+            call.counts[2] += 1
+            return call.connection.answer(200, wire.embedding_list(call.model, wire.texts_of(call.body)))
         text = self.text(call)
         if text is None:
             return self.refuse(call.connection, 400, "no recorded answer for this model and prompt")
@@ -367,31 +384,6 @@ def wrong(answer: str) -> str:
         return str(int(answer) + 1)
     except ValueError:
         return f"not-{answer}"
-
-
-def recorded(table: dict[str, dict[str, str]], prompt: str) -> dict[str, str]:
-    return table.get(prompt.strip()) or next(
-        (row for question, row in table.items() if question in prompt), {}
-    )
-
-
-def read_recording(path: Path) -> dict[str, dict[str, str]]:
-    """A JSONL of {"question": …, model: text or {"solution": text}} as question → {model: text}."""
-    table: dict[str, dict[str, str]] = {}
-    with path.open(encoding="utf-8") as lines:
-        for row in map(json.loads, filter(str.strip, lines)):
-            answers = {name: text_in(value) for name, value in row.items()}
-            question = str(answers.pop("question")).strip()
-            answers.pop("ground_truth", None)
-            table[question] = {name: text for name, text in answers.items() if text is not None}
-    return table
-
-
-def text_in(value: Any) -> str | None:
-    """The answer in a cell: a text, or an object's `solution`; None for anything else."""
-    if isinstance(value, dict):
-        return str(value.get("solution") or "")
-    return value if isinstance(value, str) else None
 
 
 class StubEndpoint:

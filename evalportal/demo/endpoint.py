@@ -38,11 +38,12 @@ PERSONAS = (
     Persona("demo-large", "Demo Large", 0.91, "Pictures", 1.00, 10, "2.50", "10.00"),
     Persona("demo-vision", "Demo Vision", 0.84, "Units and measures", 0.70, 12, "1.00", "4.00", sees=True),
 )
+EMBEDDER = "demo-embed"
 BY_NAME = {persona.name: persona for persona in PERSONAS}
 
 
 class DemoEndpoint:
-    """The handler: chat completions, streamed word by word or whole, and the list of models."""
+    """The handler: chat completions, streamed word by word or whole, embeddings, and the list of models."""
 
     def __init__(self) -> None:
         self.seen: Counter[bytes] = Counter()
@@ -50,9 +51,11 @@ class DemoEndpoint:
 
     def handle(self, request: wire.Request, connection: wire.Connection) -> None:
         if request.path.endswith("/models"):
-            connection.answer(200, wire.model_list([persona.name for persona in PERSONAS]))
+            connection.answer(200, wire.model_list([*BY_NAME, EMBEDDER]))
         elif request.path.endswith("/chat/completions"):
             self.chat(request, connection)
+        elif request.path.endswith("/embeddings"):
+            self.embed(request, connection)
         else:
             connection.refuse(404, "no such path")
 
@@ -76,6 +79,16 @@ class DemoEndpoint:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         connection.on_gone = task.cancel  # type: ignore[assignment]
+
+    def embed(self, request: wire.Request, connection: wire.Connection) -> None:
+        try:
+            body = json.loads(request.body)
+            model, texts = body["model"], wire.texts_of(body)
+        except (ValueError, KeyError, TypeError):
+            return connection.refuse(400, "the body must be a JSON object with model and input")
+        if model != EMBEDDER:
+            return connection.refuse(404, f"no embedding model named {model!r}")
+        connection.answer(200, wire.embedding_list(model, texts))
 
     async def speak(
         self, connection: wire.Connection, persona: Persona, prompt: str, body: dict[str, Any]

@@ -17,7 +17,7 @@ from benchmarks.wish import BenchmarkWish, PartWish
 from datasets.selectors import ready_versions
 from datasets.services import version_import
 from evalportal.demo import dataset, wire
-from evalportal.demo.endpoint import BY_NAME, DemoEndpoint
+from evalportal.demo.endpoint import BY_NAME, EMBEDDER, DemoEndpoint
 from evalportal.lib import env
 from judges.services import draft_of_rubric, judge_create
 from registry.models import Capability, Provider, RegisteredModel
@@ -125,6 +125,9 @@ class Demo:
                 Decimal(persona.output_price),
             )
             model_save(access, model)
+        embedder = models_register(access, provider, [EMBEDDER])[0]
+        embedder.alias, embedder.embeds, embedder.input_price = "Demo Embed", True, Decimal("0.02")
+        model_save(access, embedder)
 
     @staticmethod
     def _import(access: Access) -> None:

@@ -6,8 +6,11 @@ loopback clients of our own (the demo endpoint, the tests' stub), not the intern
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
+from math import sqrt
 from typing import Any, Protocol, cast
 
 MAX_HEAD_BYTES, MAX_BODY_BYTES = 64 << 10, 64 << 20
@@ -16,6 +19,7 @@ REASONS = {
     413: "Payload Too Large", 429: "Too Many Requests", 500: "Internal Server Error",
     503: "Service Unavailable",
 }  # fmt: skip
+WORD = re.compile(r"\w+")
 ERROR_KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
@@ -227,6 +231,34 @@ def chunk(model: str, text: str | None, finish: str | None = None) -> dict[str, 
 
 def usage_chunk(model: str, counts: dict[str, int]) -> dict[str, Any]:
     return chunk(model, None) | {"choices": [], "usage": counts}
+
+
+def embedding(text: str, size: int = 64) -> list[float]:
+    """A vector of length 1 in which texts that share words lie near each other; the same in every process."""
+    vector = [0.0] * size
+    for word in WORD.findall(text.lower()):
+        drawn = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+        vector[int.from_bytes(drawn, "big") % size] += 1.0
+    length = sqrt(sum(each * each for each in vector)) or 1.0
+    return [each / length for each in vector]
+
+
+def embedding_list(model: str, texts: list[str]) -> dict[str, Any]:
+    rows = [
+        {"object": "embedding", "index": at, "embedding": embedding(text)} for at, text in enumerate(texts)
+    ]
+    tokens = sum(len(text) // 4 + 1 for text in texts)
+    counts = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": rows, "model": model, "usage": counts}
+
+
+def texts_of(body: dict[str, Any]) -> list[str]:
+    """What is to be embedded. Raises KeyError, TypeError."""
+    given = body["input"]
+    texts = [given] if isinstance(given, str) else list(given)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("input must be a text or a list of texts")
+    return texts
 
 
 def model_list(names: list[str]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What a wire format must be able to do. Pure: bytes and JSON in and out, no I/O."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from registry.calls import ChatRequest
+from registry.calls import ChatRequest, EmbedRequest
 
 
 @dataclass(slots=True)
@@ -15,6 +16,14 @@ class Answer:
     finish_reason: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What an endpoint made of texts: a vector for each, in their order."""
+
+    rows: Sequence[Sequence[float]]
+    input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class WireFormat(ABC):
     title: ClassVar[str]
     chat_path: ClassVar[str]
     models_path: ClassVar[str]
+    embeddings_path: ClassVar[str]
 
     @abstractmethod
     def headers(self, api_key: str) -> dict[str, str]:
@@ -68,6 +78,13 @@ class WireFormat(ABC):
 
     @abstractmethod
     def stream_reader(self) -> StreamReader: ...
+
+    @abstractmethod
+    def embeddings_body(self, request: EmbedRequest) -> bytes: ...
+
+    @abstractmethod
+    def embeddings(self, payload: Any, count: int) -> Vectors:
+        """The vectors in a decoded body for so many texts. Raises BadAnswer."""
 
     @abstractmethod
     def error(self, payload: Any) -> ErrorBody: ...

@@ -1,19 +1,21 @@
 """OpenAI-compatible chat completions: OpenAI, vLLM, Ollama, LiteLLM, OpenRouter and the like."""
 
 import json
+from math import isfinite
 from typing import Any, ClassVar
 
-from registry.calls import ChatRequest, storable, token_count
-from registry.protocols.base import Answer, BadAnswer, ErrorBody, StreamReader, WireFormat
+from registry.calls import ChatRequest, EmbedRequest, storable, token_count
+from registry.protocols.base import Answer, BadAnswer, ErrorBody, StreamReader, Vectors, WireFormat
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
-RESERVED = frozenset({"model", "messages", "stream", "stream_options", "extra_body"})
+RESERVED = frozenset({"model", "messages", "input", "stream", "stream_options", "extra_body"})
 
 
 class OpenAIChat(WireFormat):
     title: ClassVar[str] = "OpenAI-compatible chat completions"
     chat_path: ClassVar[str] = "/chat/completions"
     models_path: ClassVar[str] = "/models"
+    embeddings_path: ClassVar[str] = "/embeddings"
 
     def headers(self, api_key: str) -> dict[str, str]:
         return {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -25,19 +27,11 @@ class OpenAIChat(WireFormat):
             else {**message, "content": _parts(message.get("content"))}
             for message in request.messages
         ]
-        body: dict[str, Any] = {"model": request.model, "messages": messages}
-        for params in (request.params, request.params.get("extra_body") or {}):
-            body.update(
-                (key, value) for key, value in params.items() if value is not None and key not in RESERVED
-            )
+        body = {"model": request.model, "messages": messages} | _joined(request.params)
         if request.stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
-        text = encode(body)
-        try:
-            return text.encode()
-        except UnicodeEncodeError:  # lone surrogates, which no endpoint accepts
-            return text.encode("utf-8", "replace")
+        return _sendable(body)
 
     def answer(self, payload: Any) -> Answer:
         if not isinstance(payload, dict):
@@ -60,6 +54,24 @@ class OpenAIChat(WireFormat):
 
     def stream_reader(self) -> StreamReader:
         return ChunkReader()
+
+    def embeddings_body(self, request: EmbedRequest) -> bytes:
+        return _sendable({"model": request.model, "input": list(request.texts)} | _joined(request.params))
+
+    def embeddings(self, payload: Any, count: int) -> Vectors:
+        rows = payload.get("data") if isinstance(payload, dict) else None
+        if not isinstance(rows, list):
+            raise _error_inside(payload if isinstance(payload, dict) else {}, "list of embeddings")
+        by_index = {
+            _index(row, at): row.get("embedding") for at, row in enumerate(rows) if isinstance(row, dict)
+        }
+        if len(rows) != count or by_index.keys() != set(range(count)):
+            raise BadAnswer("malformed", f"{len(rows):,} embeddings came back for {count:,} texts.")
+        vectors = [_vector(by_index[at]) for at in range(count)]
+        if len({len(vector) for vector in vectors}) > 1:
+            raise BadAnswer("malformed", "The embeddings are of different lengths.")
+        usage = payload.get("usage")
+        return Vectors(vectors, token_count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None)
 
     def error(self, payload: Any) -> ErrorBody:
         """Shapes in the wild: {"error": {"message", "code"}}, {"error": "…"}, {"message"}, {"detail"}."""
@@ -131,6 +143,42 @@ class ChunkReader(StreamReader):
         return self.collected
 
 
+def _joined(params: dict[str, Any]) -> dict[str, Any]:
+    """What of the parameters goes into a body."""
+    return {
+        key: value
+        for source in (params, params.get("extra_body") or {})
+        for key, value in source.items()
+        if value is not None and key not in RESERVED
+    }
+
+
+def _sendable(body: dict[str, Any]) -> bytes:
+    text = encode(body)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # lone surrogates, which no endpoint accepts
+        return text.encode("utf-8", "replace")
+
+
+def _index(row: dict[str, Any], at: int) -> Any:
+    """Of a vector among the others; some servers leave it out and keep the order."""
+    index = row.get("index", at)
+    return index if type(index) is int else None
+
+
+def _vector(numbers: Any) -> list[float]:
+    if not isinstance(numbers, list) or not numbers:
+        raise BadAnswer("malformed", "An embedding is no list of numbers.")
+    try:
+        vector = [float(each) for each in numbers if type(each) in (int, float)]
+    except OverflowError:
+        vector = []
+    if len(vector) < len(numbers) or not all(map(isfinite, vector)):
+        raise BadAnswer("malformed", "An embedding holds something that is no number.")
+    return vector
+
+
 def _parts(content: Any) -> Any:
     """Our content parts in this format; anything else goes out as it is."""
     if not isinstance(content, list):
@@ -164,10 +212,10 @@ def _count(answer: Answer, usage: Any) -> None:
         answer.output_tokens = token_count(usage.get("completion_tokens"))
 
 
-def _error_inside(payload: dict[str, Any]) -> BadAnswer:
+def _error_inside(payload: dict[str, Any], wanted: str = "chat completion") -> BadAnswer:
     """A 200 that carries an error object, as gateways send when the upstream fails, or something else."""
     if "error" not in payload:
-        return BadAnswer("malformed", "The endpoint answered with JSON that is no chat completion.")
+        return BadAnswer("malformed", f"The endpoint answered with JSON that is no {wanted}.")
     error = OpenAIChat().error(payload)
     limited = error.code in ("429", "rate_limit_error", "rate_limit_exceeded")
     kind = "rate_limited" if limited else "server_error"

@@ -9,7 +9,7 @@ import pytest
 from datasets.images import from_data_url
 from evalportal.demo import dataset, wire
 from evalportal.demo.dataset import Question
-from evalportal.demo.endpoint import BY_NAME, PERSONAS, DemoEndpoint, find, reply
+from evalportal.demo.endpoint import BY_NAME, EMBEDDER, PERSONAS, DemoEndpoint, find, reply
 from evalportal.demo.start import SCORER, TEMPLATE
 from judges.scorers import build_scorer
 from judges.scorers.base import Subject
@@ -107,8 +107,11 @@ async def test_endpoint_streams_refuses_and_lists() -> None:
         names = [entry["id"] for entry in (await http.get(f"{url}/models")).json()["data"]]
         answer = await http.post(f"{url}/chat/completions", json=body)
         unknown = await http.post(f"{url}/chat/completions", json=body | {"model": "gpt"})
+        vectors = await http.post(f"{url}/embeddings", json={"model": EMBEDDER, "input": ["a", "b"]})
+        refused = await http.post(f"{url}/embeddings", json={"model": "demo-small", "input": ["a"]})
         nonsense = await http.post(f"{url}/chat/completions", content=b"[]")
     server.close()
-    assert names == list(BY_NAME)
+    assert names == [*BY_NAME, EMBEDDER]
+    assert [row["index"] for row in vectors.json()["data"]] == [0, 1] and refused.status_code == 404
     assert answer.text.count('"content"') > 5 and answer.text.endswith("data: [DONE]\n\n")
     assert (unknown.status_code, nonsense.status_code) == (404, 400)

@@ -14,7 +14,8 @@ from runs.engine.host import run_to_end
 from runs.models import Run
 from tests.conftest import SHARED
 from tests.datasets.test_upload import UPLOAD, form_of
-from tests.stub_endpoint import StubEndpoint, read_recording
+from tests.stub_endpoint import StubEndpoint
+from tests.stub_recording import read_recording
 from workspaces.models import User
 
 pytestmark = [pytest.mark.shared, pytest.mark.usefixtures("engine")]
