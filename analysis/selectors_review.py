@@ -155,16 +155,55 @@ def _shown(sample: Sample, version: JudgeVersion, trial_id: int, at: int, person
 
 def _other_response(sample: Sample, trial: Trial) -> str:
     others = Trial.objects.filter(run=sample.entry["opponent"], item=trial.item_id, state=TrialState.DONE)
-    return others.order_by("epoch").values_list("response", flat=True).first() or ""
+    return others.filter(epoch=trial.epoch).values_list("response", flat=True).first() or ""
+
+
+def responses_of(sample: Sample) -> list[tuple[Trial, Sequence[str]]]:
+    """What the sample asks about, in its order: each trial with its item, and the responses in the order in
+    which they are shown. Four queries."""
+    ids = sampled(sample)
+    trials = Trial.objects.select_related("item").in_bulk(ids)
+    others: dict[tuple[int, int], str] = {}
+    if sample.entry["kind"] == "compare":
+        items = [trial.item_id for trial in trials.values()]
+        rows = Trial.objects.filter(run=sample.entry["opponent"], item__in=items, state=TrialState.DONE)
+        others = {
+            (item, epoch): text for item, epoch, text in rows.values_list("item_id", "epoch", "response")
+        }
+    found: list[tuple[Trial, Sequence[str]]] = []
+    for pk in ids:
+        trial = trials[pk]
+        shown = [trial.response]
+        if sample.entry["kind"] == "compare":
+            shown.append(others.get((trial.item_id, trial.epoch), ""))
+        found.append((trial, shown[::-1] if sample.shows_swapped(pk) else shown))
+    return found
+
+
+def sample_in(row: ReviewSample) -> Sample | None:
+    """The sample that a row stands for; None where the judge is no longer on the run."""
+    entry = entry_of(row.run, row.judge)
+    if entry is None:
+        return None
+    return Sample(judge=row.judge, run=row.run, entry=entry, size=row.size, seed=row.seed, after=row.after)
+
+
+def samples_in(workspace: Workspace) -> QuerySet[ReviewSample]:
+    """Of runs that are there, newest first."""
+    rows = ReviewSample.objects.filter(workspace=workspace, run__workspace=workspace)
+    return rows.select_related("judge", "run", "assignee", "created_by")
 
 
 def samples_of(workspace: Workspace) -> list[tuple[ReviewSample, int]]:
     """The newest samples, each with how many of its run's responses its assignee (else anyone) labelled."""
-    rows = ReviewSample.objects.filter(workspace=workspace, run__workspace=workspace)
-    kept = list(rows.select_related("judge", "run", "assignee", "created_by")[:SAMPLES])
-    since = HumanLabel.objects.filter(judge__in=[row.judge_id for row in kept])
+    return with_labelled(list(samples_in(workspace)[:SAMPLES]))
+
+
+def with_labelled(rows: Sequence[ReviewSample]) -> list[tuple[ReviewSample, int]]:
+    """One query."""
+    since = HumanLabel.objects.filter(judge__in=[row.judge_id for row in rows])
     labels = list(since.values_list("judge_id", "run_id", "person_id", "pk", "trial_id"))
-    return [(row, _labelled(row, labels)) for row in kept]
+    return [(row, _labelled(row, labels)) for row in rows]
 
 
 def _labelled(row: ReviewSample, labels: Sequence[tuple[int, int, int | None, int, int]]) -> int:

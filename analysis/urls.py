@@ -20,6 +20,7 @@ urlpatterns = [
     path("triage/again/", triage.again, name="again"),
     path("review/", review.review, name="review"),
     path("review/draw/", review.review_draw, name="review_draw"),
+    path("review/export/", review.review_export, name="review_export"),
     path("review/label/", review.review_label, name="review_label"),
     path("review/keep/", review.review_keep, name="review_keep"),
     path("review/judges/<int:pk>/", trust.judge_card, name="judge_card"),

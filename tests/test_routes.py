@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from PIL import Image
 from rest_framework.permissions import SAFE_METHODS
 
-from analysis.models import SavedComparison
+from analysis.models import ReviewSample, SavedComparison
 from benchmarks.models import BenchmarkEvaluation
 from benchmarks.services import EvaluationWish, benchmark_create, task_create
 from benchmarks.services.gates import gate_create
@@ -89,7 +89,7 @@ OURS = [route for route in ALL if route not in ADMIN and not route.third_party]
 PAGES = [route for route in OURS if "slug" in route.params]
 API = [route for route in OURS if route.api_view and hasattr(route.api_view, "roles")]
 STAFF = [route for route in OURS if route.declared in ("staff", "monitor")]
-EVERYWHERE = ("catalogue:import", "catalogue-entry")  # name no object of a workspace
+EVERYWHERE = ("catalogue:import", "catalogue-entry", "label-export")  # name no object of a workspace
 PAGES_OF_OBJECTS = [route for route in PAGES if route.params != ("slug",) and route.name not in EVERYWHERE]
 API_OF_OBJECTS = [route for route in API if route.params and route.name not in EVERYWHERE]
 each_page = pytest.mark.parametrize("route", PAGES, ids=str)
@@ -119,11 +119,12 @@ def things(
     website = Launch(
         dataset_version_id=version.pk, recorded_names=["Site"], responses="by_hand", scorers=scorers
     )
-    managing = access_for(owner, "alpha")
+    managing, run = access_for(owner, "alpha"), evaluation.runs.get()
+    judge = judge_create(held, draft_of_rubric(alpha, "correctness", model_ids=[callable_model.pk]))
     return SimpleNamespace(
-        version=version, model=callable_model, evaluation=evaluation, run=evaluation.runs.get(),
+        version=version, model=callable_model, evaluation=evaluation, run=run, judge=judge,
         by_hand=launch(held, website).runs.get(), generation=generation_of(held, callable_model.pk),
-        judge=judge_create(held, draft_of_rubric(alpha, "correctness", model_ids=[callable_model.pk])),
+        sample=ReviewSample.objects.create(workspace=alpha, judge=judge.judge, run=run, size=1, seed=1),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha), own=upload_of(owner, alpha, "b" * 43),
         mapping=alpha.saved_mappings.create(name="Kept"),
@@ -224,6 +225,8 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "run kind": "jsonl",
         "run run_id": things.run.pk,
         "evaluation pk": things.evaluation.pk,
+        "sample pk": things.sample.pk,
+        "label kind": "csv",
         "trial run_id": things.run.pk,
         "trial seq": 1,
         "attempt run_id": things.run.pk,

@@ -5,16 +5,19 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from analysis import selectors_review, services_labels
+from analysis import selectors_labels, selectors_review, services_labels
 from analysis.asking import LARGEST_ID
+from analysis.exports_labels import MEDIA_TYPES, labels_file
 from analysis.models import ReviewSample
 from analysis.selectors_review import LARGEST_SAMPLE, Sample
 from analysis.services import TriageProblem
 from analysis.views.triage import refused
+from evalportal.lib.streaming import download
 from judges.models import Judge
 from runs.models import Trial
 from runs.selectors import listed
@@ -56,6 +59,7 @@ def review(request: HttpRequest) -> HttpResponse:
         "samples": [(row, done, query_of(row)) for row, done in selectors_review.samples_of(held.workspace)],
         "members": selectors_review.members_of(held.workspace),
         "largest": LARGEST_SAMPLE,
+        "has_labels": judge.labels if judge else any(each.labels for each in judges),  # type: ignore[attr-defined]
         "can_edit": held.can_edit,
     }
     return render(request, "analysis/review.html", context)
@@ -65,6 +69,28 @@ def query_of(row: ReviewSample) -> str:
     return Sample(
         judge=row.judge, run=row.run, entry={}, size=row.size, seed=row.seed, after=row.after
     ).query()
+
+
+@access.requires()
+@require_safe
+def review_export(request: HttpRequest) -> HttpResponseBase:
+    """Everyone's labels; `?judge=3&run=7` narrows them, `kind=json`, `unblind=1` for every verdict."""
+    held, query = as_workspace_request(request).access, request.GET
+    kind = query.get("kind", "csv")
+    if kind not in MEDIA_TYPES:
+        return refused(f"There is no export {kind[:40]}; choose {', '.join(MEDIA_TYPES)}.")
+    labels = selectors_labels.labels_in(held.workspace)
+    if "judge" in query:
+        judge = get_object_or_404(Judge, pk=whole(query.get("judge")) or 0, workspace=held.workspace)
+        labels = labels.filter(judge=judge)
+    if "run" in query:
+        labels = labels.filter(run=get_object_or_404(listed(held.workspace), pk=whole(query.get("run")) or 0))
+    rows = selectors_labels.label_rows(
+        labels.iterator(chunk_size=selectors_labels.AT_ONCE), held.actor, unblind=query.get("unblind") == "1"
+    )
+    return download(
+        request, labels_file(rows, kind), filename=f"labels.{kind}", content_type=MEDIA_TYPES[kind]
+    )
 
 
 @access.requires(Role.EDITOR)

@@ -12,7 +12,7 @@ from datasets.models import Item
 from runs.models import Run
 from workspaces import services
 from workspaces.access import access_for
-from workspaces.models import Role, User, Workspace
+from workspaces.models import User, Workspace
 
 ClientOf = Callable[[User], Client]
 EXPORT = "/w/alpha/compare/export/"
@@ -28,7 +28,9 @@ def runs_of(found: list[Run]) -> str:
 
 
 def bearer(user: User, slug: str) -> Client:
-    _, secret = services.token_create(access_for(user, slug), name="t", role=Role.VIEWER, expires_at=None)
+    """With a token of the person's own role."""
+    held = access_for(user, slug)
+    _, secret = services.token_create(held, name="t", role=held.role, expires_at=None)
     return Client(headers={"authorization": f"Bearer {secret}"})
 
 
