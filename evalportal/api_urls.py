@@ -13,6 +13,7 @@ v1 = [
     path("", include("datasets.api_urls")),
     path("", include("judges.api_urls")),
     path("", include("catalogue.api_urls")),
+    path("", include("webhooks.api_urls")),
     path("", include("runs.api_urls")),
     path("", include("generation.api_urls")),
     path("", include("analysis.api_urls")),

@@ -37,7 +37,7 @@ class ForgivingQoS(RedisChannel.QoS):  # type: ignore[misc, valid-type]
 RedisChannel.QoS = ForgivingQoS
 RedisChannel.do_restore = False
 
-SWEEP_EVERY_S = 5.0
+SWEEPS = {"runs.tasks.sweep": 5.0, "webhooks.tasks.sweep": 15.0}  # every so many seconds
 logger = logging.getLogger(__name__)
 
 
@@ -47,17 +47,20 @@ class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]
     requires = {"celery.worker.components:Timer"}
 
     def start(self, worker: Any) -> None:
-        self.entry = worker.timer.call_repeatedly(SWEEP_EVERY_S, self.sweep)
-        self.sweep()
+        self.entries = []
+        for name, seconds in SWEEPS.items():
+            self.entries.append(worker.timer.call_repeatedly(seconds, self.sweep, (name,)))
+            self.sweep(name)
 
     def stop(self, worker: Any) -> None:
-        self.entry.cancel()
+        for entry in self.entries:
+            entry.cancel()
 
     @staticmethod
-    def sweep() -> None:
+    def sweep(name: str) -> None:
         """A broker that is away must not end the worker: the next sweep tries again."""
         try:
-            app.send_task("runs.tasks.sweep", expires=SWEEP_EVERY_S * 2, retry=False)
+            app.send_task(name, expires=SWEEPS[name] * 2, retry=False)
         except OperationalError as error:
             logger.warning("no sweep, the broker does not answer: %s", error)
 

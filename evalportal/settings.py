@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "registry",
     "datasets",
     "judges",
+    "webhooks",
     "runs",
     "analysis",
     "benchmarks",

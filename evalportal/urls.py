@@ -6,6 +6,7 @@ from django.urls import include, path
 from benchmarks.views import public
 from evalportal import health
 from runs.views import status
+from webhooks import views as webhook_views
 from workspaces import views as workspace_views
 
 admin.autodiscover()  # here, and not by the app: workers do without
@@ -20,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("workspaces.account_urls")),
     path("", include("workspaces.urls")),
+    path("w/<slug:slug>/settings/webhook/", include("webhooks.urls")),
     path("w/<slug:slug>/", include("analysis.urls")),
     path("w/<slug:slug>/datasets/generate/", include("generation.urls")),
     path("w/<slug:slug>/datasets/catalogue/", include("catalogue.urls")),
@@ -29,6 +31,7 @@ urlpatterns = [
     path("w/<slug:slug>/runs/", include("runs.urls")),
     path("w/<slug:slug>/benchmarks/", include("benchmarks.urls")),
     path("shared/benchmarks/<str:token>/", public.board, name="benchmark_public"),
+    path("shared/deliveries/<str:signed>/", webhook_views.file, name="delivery_file"),
     path("api/", include("evalportal.api_urls")),
 ]
 

@@ -17,8 +17,8 @@ from django.apps import apps
 ROOT = Path(__file__).resolve().parent.parent
 # Left may import right, never the reverse; apps of one group know nothing of each other.
 ORDER = (
-    ("evalportal",), ("catalogue",), ("benchmarks",), ("analysis", "generation"), ("runs",), ("judges",),
-    ("datasets", "registry"), ("workspaces",), ("evalportal.lib",),
+    ("evalportal",), ("catalogue",), ("benchmarks",), ("analysis", "generation"), ("runs",),
+    ("judges", "webhooks"), ("datasets", "registry"), ("workspaces",), ("evalportal.lib",),
 )  # fmt: skip
 PACKAGES = tuple(name for group in ORDER for name in group if "." not in name)
 # Inside an app, the same: each layer may import those below it.

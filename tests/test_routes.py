@@ -27,6 +27,8 @@ from generation.models import Generation
 from generation.services import Wish, generation_begin
 from judges.services import draft_of_rubric, judge_create
 from runs.services import Launch, launch
+from webhooks.models import Delivery
+from webhooks.services import push, webhook_save
 from workspaces import services
 from workspaces.access import Access, access_for
 from workspaces.api_base import DeclaredRole, needed_role
@@ -127,13 +129,18 @@ def things(
         sample=ReviewSample.objects.create(workspace=alpha, judge=judge.judge, run=run, size=1, seed=1),
         asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
         upload=upload_of(editor, alpha), own=upload_of(owner, alpha, "b" * 43),
-        mapping=alpha.saved_mappings.create(name="Kept"),
+        delivery=delivery_of(managing), mapping=alpha.saved_mappings.create(name="Kept"),
         subset=version.dataset.subsets.create(name="First", size=1),
         saved=SavedComparison.objects.create(workspace=alpha, name="Kept", query="?runs=1,2"),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
         token=services.token_create(held, name="t", role=Role.EDITOR, expires_at=None)[0],
         benchmarked=benchmarked_of(held, version.pk, callable_model.pk),
     )  # fmt: skip
+
+
+def delivery_of(held: Access) -> Delivery:
+    webhook_save(held, url="https://hooks.example.com/x", sends_link=False)
+    return push(held, event="ping", subject="a test", about={})
 
 
 def benchmarked_of(held: Access, version_id: int, model_id: int) -> BenchmarkEvaluation:
@@ -227,6 +234,8 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "evaluation pk": things.evaluation.pk,
         "sample pk": things.sample.pk,
         "label kind": "csv",
+        "webhooks pk": things.delivery.pk,
+        "webhook pk": things.delivery.pk,
         "trial run_id": things.run.pk,
         "trial seq": 1,
         "attempt run_id": things.run.pk,
@@ -299,7 +308,14 @@ def test_the_walk_finds_the_portal() -> None:
 def test_public_routes_are_few() -> None:
     """Each new one is a decision: it is open to the whole world."""
     public = {route.name for route in OURS if route.declared == "public"}
-    assert public == {"healthz", "readyz", "workspaces:setup", "workspaces:join", "benchmark_public"}
+    assert public == {
+        "healthz",
+        "readyz",
+        "workspaces:setup",
+        "workspaces:join",
+        "benchmark_public",
+        "delivery_file",
+    }
 
 
 # Pages of the whole installation

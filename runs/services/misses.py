@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,10 +13,15 @@ from datasets.models import DatasetVersion, Item
 from runs.models import Run
 from runs.selectors import TrialFilter, trials_of
 from runs.selectors_pages import prompt_of
+from webhooks.models import Delivery
+from webhooks.services import push
 from workspaces import audit
 from workspaces.access import Access
+from workspaces.services import Refused
 
 CHUNK = 500
+MOST_PUSHED = 20_000  # items that a request writes into a file at once
+CHAT_TYPE = "application/x-ndjson"
 WARNING = (
     "These items are test items. A model trained on them must not be measured on {dataset} any more, "
     "nor on a dataset that shares them: its score would tell what it remembers."
@@ -25,7 +31,7 @@ WARNING = (
 def missed_items(run: Run, wanted: TrialFilter) -> QuerySet[Item]:
     """The items of the run that fit the filter, each once; without a verdict in it, those answered wrong."""
     if not wanted.verdict:
-        wanted = TrialFilter(q=wanted.q, section=wanted.section, verdict="incorrect")
+        wanted = replace(wanted, verdict="incorrect")
     return Item.objects.filter(pk__in=trials_of(run, wanted).order_by().values("item"))
 
 
@@ -64,6 +70,7 @@ def provenance(run: Run, wanted: TrialFilter, items: int) -> dict[str, Any]:
             "verdict": wanted.verdict or "incorrect",
             **({"section": wanted.section} if wanted.section is not None else {}),
             **({"q": wanted.q} if wanted.q else {}),
+            **({"by": wanted.by} if wanted.by else {}),
         },
         "items": items,
     }
@@ -92,3 +99,33 @@ def misses_register(access: Access, run: Run, wanted: TrialFilter, *, name: str)
 def misses_noted(access: Access, run: Run, items: int) -> None:
     """Notes that chats were taken away: test items left the portal."""
     audit.record(access, "run.misses_download", f"run {run.pk}", items=items)
+
+
+def misses_push(access: Access, run: Run, wanted: TrialFilter, *, base_url: str) -> Delivery:
+    """Has the chats sent to the workspace's webhook, with their provenance. `base_url` is the portal's.
+    Raises Refused."""
+    items = missed_items(run, wanted)
+    count = items.count()
+    if count > MOST_PUSHED:
+        raise Refused(
+            f"{count:,} items are more than the {MOST_PUSHED:,} that are pushed at once; filter them."
+        )
+    if count and not items.exclude(references=[]).exists():
+        raise Refused("None of these items has a reference, so there is nothing to train towards.")
+    return push(
+        access,
+        event="misses.push",
+        subject=subject_of(run),
+        about=provenance_file(run, wanted, count),
+        base_url=base_url,
+        filename=chat_name(run),
+        lines=chat_lines(run, items),
+    )
+
+
+def subject_of(run: Run) -> str:
+    return f"run {run.pk}"
+
+
+def chat_name(run: Run) -> str:
+    return f"run-{run.pk}-misses.jsonl"

@@ -15,6 +15,7 @@ from runs.selectors import TrialFilter
 from runs.services import misses as services
 from runs.views.asked import as_workspace_request, run_or_404
 from runs.views.inspector import wanted_trials
+from webhooks.selectors import last_delivery, webhook_of
 from workspaces import access
 from workspaces.models import Role
 from workspaces.services import Refused
@@ -25,11 +26,13 @@ SHOWN = 3
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.requires(Role.EDITOR)
 def misses(request: HttpRequest, pk: int) -> HttpResponse:
-    """What would be taken, and the ways to carry on; POST registers a new dataset."""
+    """What would be taken, and the ways to carry on; POST registers a new dataset, or pushes."""
     run = run_or_404(request, pk)
     wanted = wanted_trials(request)
     held = as_workspace_request(request).access
     problem = ""
+    if request.method == "POST" and request.POST.get("to") == "webhook":
+        return _push(request, run, wanted)
     if request.method == "POST":
         try:
             version = services.misses_register(held, run, wanted, name=request.POST.get("name", ""))
@@ -40,6 +43,16 @@ def misses(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("datasets:detail", held.workspace.slug, version.dataset_id)
     context = _context(run, wanted) | {"problem": problem, "name": request.POST.get("name", "")}
     return render(request, "runs/misses.html", context, status=422 if problem else 200)
+
+
+def _push(request: HttpRequest, run: Run, wanted: TrialFilter) -> HttpResponse:
+    held = as_workspace_request(request).access
+    try:
+        services.misses_push(held, run, wanted, base_url=request.build_absolute_uri("/"))
+    except Refused as error:
+        context = _context(run, wanted) | {"push_problem": str(error)}
+        return render(request, "runs/misses.html", context, status=422)
+    return redirect(f"{request.get_full_path()}#push")
 
 
 def _context(run: Run, wanted: TrialFilter) -> dict[str, Any]:
@@ -56,6 +69,8 @@ def _context(run: Run, wanted: TrialFilter) -> dict[str, Any]:
         "without": items.filter(references=[]).count(),
         "samples": samples,
         "warning": services.WARNING.format(dataset=run.config["dataset"]["name"]),
+        "webhook": webhook_of(run.workspace),
+        "delivery": last_delivery(run.workspace, services.subject_of(run)),
         "others": Run.objects.filter(dataset_version__dataset=run.dataset_version.dataset_id).count(),
     }
 
@@ -76,5 +91,5 @@ def misses_file(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
     services.misses_noted(as_workspace_request(request).access, run, items.count())
     return download(
         request, services.chat_lines(run, items),
-        filename=f"run-{pk}-misses.jsonl", content_type="application/x-ndjson",
+        filename=services.chat_name(run), content_type=services.CHAT_TYPE,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The address outside that a workspace pushes files to, and what was delivered there."""
