@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from datasets import services_drafts as services
 from datasets.diffs import KINDS, counterparts, difference_counts, different, item_changes
+from datasets.filters import KINDS as ITEM_KINDS
 from datasets.filters import ItemFilter
 from datasets.models import Dataset, DatasetVersion, Draft, Item, Subset
 from datasets.selectors import datasets_of, ready_versions
@@ -33,7 +34,7 @@ class FilterSerializer(serializers.Serializer[Any]):
 
     q = serializers.CharField(required=False, help_text="Part of the prompt or id")
     section = serializers.CharField(required=False, help_text="Exactly this section; - for none")
-    kind = serializers.CharField(required=False, help_text="text, choice, chat, context or image")
+    kind = serializers.CharField(required=False, help_text=f"One of {', '.join(ITEM_KINDS)}")
     tag = serializers.CharField(required=False)
     meta = serializers.CharField(required=False, help_text="A path in the metadata, as in a.b")
     value = serializers.CharField(required=False, help_text="What the metadata hold there")
@@ -168,7 +169,8 @@ class ItemChangeSerializer(serializers.Serializer[Any]):
     external_id = serializers.CharField(required=False)
     drop = serializers.BooleanField(default=False)
     set = serializers.DictField(
-        required=False, help_text="prompt, section, references, choices, tags; what is left out stays"
+        required=False,
+        help_text="prompt, section, references, choices, tags, rubric, weight; what is left out stays",
     )
 
 

@@ -3,7 +3,6 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,8 @@ KINDS = ("changed", "added", "removed")
 WORDS_COMPARED = 3000  # longer texts are shown whole: comparing costs the product of the lengths
 FIELDS = {
     "prompt": "Prompt", "messages": "Chat", "choices": "Choices", "references": "Reference",
-    "section": "Section", "tags": "Tags", "responses": "Recorded responses", "metadata": "Metadata",
-    "external_id": "Id",
+    "section": "Section", "tags": "Tags", "responses": "Recorded responses", "rubric": "Rubric",
+    "weight_text": "Weight", "plain_metadata": "Metadata", "external_id": "Id",
 }  # fmt: skip
 
 
@@ -54,11 +53,11 @@ class FieldChange:
     after: list[Segment]
 
 
-def item_changes(before: Any, after: Any) -> list[FieldChange]:
-    """The fields in which two items, or mappings of their fields, differ. Unescaped text."""
+def item_changes(before: Item, after: Item) -> list[FieldChange]:
+    """The fields in which two items differ. Unescaped text."""
     found = []
     for name, label in FIELDS.items():
-        left, right = (field_text(value_of(item, name)) for item in (before, after))
+        left, right = (field_text(getattr(item, name)) for item in (before, after))
         if left != right:
             found.append(FieldChange(label, *word_diff(left, right)))
     return found
@@ -68,15 +67,11 @@ def field_changes(item: Item, *, added: bool) -> list[FieldChange]:
     """All filled fields of an item that is only on one side."""
     found = []
     for name, label in FIELDS.items():
-        text = field_text(value_of(item, name))
+        text = field_text(getattr(item, name))
         if text:
             piece: list[Segment] = [("ins" if added else "del", text)]
             found.append(FieldChange(label, [] if added else piece, piece if added else []))
     return found
-
-
-def value_of(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, Mapping) else getattr(item, name)
 
 
 def field_text(value: Any) -> str:

@@ -109,7 +109,10 @@ def draft_of(
             problems.append(RowProblem(line, one.path, str(error)))
     if draft.labels:
         draft.references = [_letter_of(reference, draft.labels) for reference in draft.references]
-    problems += _incomplete(line, record, draft, mapping, {problem.field for problem in problems})
+    faulty = {problem.field for problem in problems}
+    problems += _incomplete(line, record, draft, mapping, faulty)
+    if mapping.pair:
+        problems += _paired(line, draft, mapping.pair, faulty)
     return draft, problems
 
 
@@ -140,6 +143,16 @@ def _incomplete(
             )
     if len(draft.choices) == 1 and not faulty.intersection(one.path for one in columns):
         yield RowProblem(line, columns[0].path, "only one choice; give a list, JSON text or A|B|C")
+
+
+def _paired(
+    line: int, draft: ItemDraft, pair: tuple[FieldUse, ...], faulty: set[str]
+) -> Iterator[RowProblem]:
+    """Names the item's two responses as A and B in its metadata."""
+    for letter, one in zip("AB", pair, strict=True):
+        if one.model.strip() not in draft.responses and one.path not in faulty:
+            yield RowProblem(line, one.path, f"the pair lacks its response {letter}")
+    draft.metadata["pair"] = [one.model.strip() for one in pair]
 
 
 def text_of(value: Any, *, limit: int = MAX_TEXT) -> str:
@@ -339,17 +352,37 @@ def _context(draft: ItemDraft, one: FieldUse, value: Any) -> None:
 
 
 def _rubric(draft: ItemDraft, one: FieldUse, value: Any) -> None:
-    draft.metadata["rubric"] = value if isinstance(value, list | dict) else text_of(value)
+    if is_filled(value):
+        draft.metadata["rubric"] = value if isinstance(value, list | dict) else rubric_of(text_of(value))
+
+
+def rubric_of(text: str) -> Any:
+    """A list or an object where the text is one in JSON, else the text."""
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            found = parse_json(text)
+        except (json.JSONDecodeError, Refused):
+            return text
+        return found if isinstance(found, list | dict) else text
+    return text
 
 
 def _weight(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    if is_filled(value):
+        draft.metadata["weight"] = weight_of(value)
+
+
+def weight_of(value: Any) -> float:
+    """How much an item counts; a number stays as it is written. Raises BadValue."""
     try:
         weight = float(text_of(value))
     except ValueError as error:
         raise BadValue(f"the weight {str(value)[:20]!r} is no number") from error
     if not 0 < weight <= 1_000_000:
         raise BadValue("a weight lies above 0 and at most at 1,000,000")
-    draft.metadata["weight"] = value if isinstance(value, int | float) else weight
+    if isinstance(value, int | float):
+        return value
+    return int(weight) if weight.is_integer() else weight
 
 
 def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
@@ -382,7 +415,8 @@ def _metadata_text(value: Any) -> Any:
 
 READERS: dict[str, Callable[[ItemDraft, FieldUse, Any], None]] = {
     "prompt": _prompt, "messages": _messages, "choices": _choices, "reference": _reference,
-    "response": _response, "section": _section, "id": _id, "asset": _asset, "metadata": _metadata,
+    "response": _response, "response_a": _response, "response_b": _response, "section": _section, "id": _id,
+    "asset": _asset, "metadata": _metadata,
     "chat": _chat, "choice_number": _choice_number, "tags": _tags, "context": _context, "rubric": _rubric,
     "weight": _weight,
 }  # fmt: skip

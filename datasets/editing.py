@@ -15,7 +15,7 @@ from django.db.models.functions import Concat, Replace
 from django.utils import timezone
 
 from datasets.copying import items_copy
-from datasets.drafts import MAX_LIST, MAX_SECTION, MAX_TEXT, digest_of
+from datasets.drafts import MAX_LIST, MAX_SECTION, MAX_TEXT, digest_of, rubric_of, weight_of
 from datasets.models import Dataset, DatasetVersion, Draft, DraftState, Item, ItemAsset
 from datasets.removal import version_remove
 from workspaces import audit
@@ -83,7 +83,8 @@ def draft_change(access: Access, draft: Draft, change: Callable[[QuerySet[Item]]
 # One item
 
 
-TEXTS = {"prompt": MAX_TEXT, "section": MAX_SECTION}
+TEXTS = {"prompt": MAX_TEXT, "section": MAX_SECTION, "rubric": MAX_TEXT}
+IN_METADATA = ("rubric", "weight")
 LISTS = ("references", "choices", "tags")
 
 
@@ -106,9 +107,11 @@ def _clean_value(name: str, value: Any, *, chat: bool) -> Any:
             raise ValueError(f"Text of at most {TEXTS[name]:,} characters.")
         if name == "prompt" and not value.strip():
             raise ValueError("The prompt is empty.")
-        return value.strip() if name == "section" else value
+        return value.strip() if name == "section" else rubric_of(value) if name == "rubric" else value
+    if name == "weight":
+        return value if value in (None, "") else weight_of(value)
     if name not in LISTS:
-        raise ValueError(f"Only {', '.join([*TEXTS, *LISTS])} can be changed.")
+        raise ValueError(f"Only {', '.join([*TEXTS, *LISTS, 'weight'])} can be changed.")
     if not isinstance(value, list) or len(value) > MAX_LIST or any("\0" in str(each) for each in value):
         raise ValueError(f"A list of at most {MAX_LIST} texts.")
     if not all(isinstance(each, str) and len(each) <= MAX_TEXT for each in value):
@@ -141,15 +144,26 @@ def item_edit(items: QuerySet[Item], position: int, values: Mapping[str, Any]) -
     item = items.filter(position=position).prefetch_related("item_assets__asset").first()
     if item is None:
         raise ValidationError({"position": f"There is no item {position} in this draft."})
-    for name, value in values.items():
-        setattr(item, name, value)
-    changed = list(values)
+    for name in values.keys() - set(IN_METADATA):
+        setattr(item, name, values[name])
+    changed = [name for name in values if name not in IN_METADATA]
+    if len(changed) < len(values):
+        item.metadata = _with_entries(
+            item.metadata, {name: values[name] for name in values if name in IN_METADATA}
+        )
+        changed.append("metadata")
     if "prompt" in values and item.messages:
         item.messages = _with_question(item.messages, values["prompt"])
         changed.append("messages")
     item.digest = digest_of(item, [held.asset.sha256 for held in item.item_assets.all()])
     item.save(update_fields=[*changed, "digest"])
     return 1
+
+
+def _with_entries(metadata: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
+    """The metadata with these; an emptied one goes."""
+    kept = {name: value for name, value in metadata.items() if name not in entries}
+    return kept | {name: value for name, value in entries.items() if value not in (None, "")}
 
 
 def _with_question(messages: list[dict[str, str]], prompt: str) -> list[dict[str, str]]:

@@ -14,10 +14,14 @@ NO_SECTION = "-"
 LEAK_LENGTH = 4  # shorter references stand in prompts by chance
 KINDS = {
     "text": ("Free text", Q(choices=[], messages__isnull=True)),
-    "choice": ("Choices", ~Q(choices=[])),
+    "choice": ("Single choice", ~Q(choices=[]) & Q(references__1__isnull=True)),
+    "choices": ("Multiple choice", ~Q(choices=[]) & Q(references__1__isnull=False)),
     "chat": ("Chat", Q(messages__isnull=False)),
+    "pair": ("Pairs of responses", Q(metadata__has_key="pair")),
     "context": ("With passages", Q(metadata__has_key="context")),
     "image": ("With images", Q(pk__in=Item.objects.filter(item_assets__isnull=False).values("pk"))),
+    "rubric": ("With a rubric", Q(metadata__has_key="rubric")),
+    "weight": ("With a weight", Q(metadata__has_key="weight")),
 }
 CHECKS = {
     "duplicate": "Asked twice",

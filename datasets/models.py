@@ -1,5 +1,6 @@
 """What is asked: datasets, their frozen versions, items, images."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,47 @@ class Item(models.Model):
     @property
     def tag_list(self) -> list[str]:
         return [tag for tag in self.tags.split("|") if tag]
+
+    @property
+    def pair(self) -> list[tuple[str, str, str]]:
+        """Of two responses to compare: (letter, model, text) of A and of B; empty for other items."""
+        names = self.metadata.get("pair")
+        if not isinstance(names, list) or len(names) != 2 or not all(isinstance(name, str) for name in names):
+            return []
+        sides = zip("AB", names, strict=True)
+        found = [(letter, name, self.responses[name]) for letter, name in sides if name in self.responses]
+        return found if len(found) == 2 else []
+
+    @property
+    def rubric(self) -> str:
+        """How to judge this item, for people; lists and objects as JSON text."""
+        held = self.metadata.get("rubric", "")
+        return held if isinstance(held, str) else json.dumps(held, ensure_ascii=False, indent=1)
+
+    @property
+    def weight(self) -> float:
+        """How much it counts, beside 1 of an item that says nothing."""
+        held = self.metadata.get("weight")
+        known = isinstance(held, int | float) and not isinstance(held, bool) and held > 0
+        return float(held) if known else 1.0
+
+    @property
+    def weight_text(self) -> str:
+        """Empty for an item that says nothing."""
+        return f"{self.weight:.12g}" if self.metadata.get("weight") else ""
+
+    @property
+    def passages(self) -> list[str]:
+        """Retrieved context that goes with the question."""
+        held = self.metadata.get("context")
+        return [str(passage) for passage in held] if isinstance(held, list) else []
+
+    @property
+    def plain_metadata(self) -> dict[str, Any]:
+        """Without what pages show as fields of their own."""
+        shown = {"rubric", "weight"} | ({"pair"} if self.pair else set())
+        shown |= {"context"} if self.passages else set()
+        return {name: value for name, value in self.metadata.items() if name not in shown}
 
 
 class ItemAsset(models.Model):

@@ -44,14 +44,15 @@ def profile_of(version: DatasetVersion) -> Profile:
 def _profile(version: DatasetVersion) -> Profile:
     items = Item.objects.filter(version=version).order_by()
     measured = items.annotate(tokens=Length(asked()) / CHARS_PER_TOKEN)
-    found = measured.aggregate(mean=Avg("tokens"), most=Max("tokens"), **_bins())
+    kinds = {f"kind_{key}": Count("pk", filter=condition) for key, (_, condition) in KINDS.items()}
+    found = measured.aggregate(mean=Avg("tokens"), most=Max("tokens"), **_bins(), **kinds)
     checks = [(key, title, ItemFilter(check=key).apply(items).count()) for key, title in CHECKS.items()]
-    kinds = [(key, title, items.filter(condition).count()) for key, (title, condition) in KINDS.items()]
+    counted = [(key, title, found[f"kind_{key}"]) for key, (title, _) in KINDS.items()]
     return Profile(
         bars=_bars([found[f"bin_{index}"] for index in range(len(EDGES))]),
         mean_tokens=found["mean"],
         most_tokens=found["most"],
-        kinds=[kind for kind in kinds if kind[2]],
+        kinds=[kind for kind in counted if kind[2]],
         checks=checks,
     )
 

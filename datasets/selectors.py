@@ -87,6 +87,14 @@ def metadata_names(version: DatasetVersion) -> list[str]:
     return sorted({str(name) for metadata in rows[:METADATA_READ] for name in metadata})
 
 
+def pair_in(version: DatasetVersion) -> list[str]:
+    """The models of responses A and B of a version whose first item is a pair, else nothing; one query."""
+    if len(version.response_models) < 2:
+        return []
+    first = Item.objects.filter(version=version).only("metadata", "responses").order_by("position").first()
+    return [model for _, model, _ in first.pair] if first else []
+
+
 def draft_of(dataset: Dataset) -> Draft | None:
     """With its base and the hidden version that holds its items."""
     return Draft.objects.filter(dataset=dataset).select_related("base", "version", "created_by").first()

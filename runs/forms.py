@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from datasets.models import DatasetVersion, Subset
-from datasets.selectors import ready_versions
+from datasets.selectors import pair_in, ready_versions
 from datasets.subsets import subsets_of
 from judges.scorers import BadOptions, build_scorer
 from judges.scorers.numbers import read_number
@@ -149,6 +149,8 @@ class LaunchForm(forms.Form):
         if version is None:
             return
         self.initial.setdefault("dataset_version", version.pk)
+        if asked and (pair := pair_in(version)):
+            self._choose_pair(*pair)
         if version.response_models and (asked or not self.models_offered):
             self.initial.setdefault("responses", "recorded")
             self.initial.setdefault("recorded", version.response_models)
@@ -160,6 +162,12 @@ class LaunchForm(forms.Form):
             return
         self.initial.setdefault("template", self.like.config.get("template", DEFAULT_TEMPLATE))
         self.slots = scorer_slots(None, self.like.config.get("scorers", []))
+
+    def _choose_pair(self, a: str, b: str) -> None:
+        """Response A against response B, by the first judge that compares."""
+        comparing = [judge.pk for judge in self.judges_offered if judge.kind == "compare"]
+        for name, value in (("recorded", [a]), ("opponent", f"recorded:{b}"), ("judges", comparing[:1])):
+            self.initial.setdefault(name, value)
 
     def clean_extra_body(self) -> Any:
         text = self.cleaned_data["extra_body"].strip()

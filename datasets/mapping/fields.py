@@ -20,12 +20,14 @@ class BadMapping(ValueError):
 USES = {
     "prompt": "Prompt", "messages": "Chat messages", "chat": "Chat, last answer is the reference",
     "reference": "Reference", "choice_number": "Reference, the number of a choice from 0",
-    "response": "Response", "choices": "Choices", "section": "Section", "id": "Item id", "tags": "Tags",
+    "response": "Response", "response_a": "Response A of a pair", "response_b": "Response B of a pair",
+    "choices": "Choices", "section": "Section", "id": "Item id", "tags": "Tags",
     "asset": "Image", "context": "Context", "rubric": "Rubric", "weight": "Weight", "metadata": "Metadata",
     "skip": "Do not import",
 }  # fmt: skip
 QUESTIONS = ("prompt", "messages", "chat")  # the uses of which an item needs one
-ONCE = (*QUESTIONS, "section", "id", "tags", "rubric", "weight")
+RESPONSES = ("response", "response_a", "response_b")
+ONCE = (*QUESTIONS, "section", "id", "tags", "rubric", "weight", "response_a", "response_b")
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
 
 
@@ -74,13 +76,25 @@ class Mapping:
         return min(asking, key=lambda field: field.use == "prompt", default=None)
 
     def without(self, use: str) -> "Mapping":
-        """The same, with fields of that use left out of the import."""
-        return Mapping.of(FieldUse(one.path, "skip") if one.use == use else one for one in self.fields)
+        """The same, with fields of that use left out of the import; those of pairs count as responses."""
+        dropped = RESPONSES if use == "response" else (use,)
+        return Mapping.of(FieldUse(one.path, "skip") if one.use in dropped else one for one in self.fields)
+
+    @property
+    def responses(self) -> tuple[FieldUse, ...]:
+        """All fields with recorded responses, those of a pair included."""
+        return tuple(field for field in self.fields if field.use in RESPONSES)
+
+    @property
+    def pair(self) -> tuple[FieldUse, ...]:
+        """The fields of response A and response B; empty if items are no pairs."""
+        sides = (*self.used_as("response_a")[:1], *self.used_as("response_b")[:1])
+        return sides if len(sides) == 2 else ()
 
     @property
     def models(self) -> list[str]:
         """Names of the models whose responses are recorded, in order."""
-        return [field.model for field in self.used_as("response")]
+        return [field.model for field in self.responses]
 
     def problems(self) -> list[str]:
         """Why this mapping cannot make items; empty when it can."""
@@ -96,7 +110,9 @@ class Mapping:
         ]
         found += _twice("field {} is listed twice", (field.path for field in self.fields))
         found += _twice("two responses are of the model {}", self.models)
-        for field in self.used_as("response"):
+        if bool(uses["response_a"]) != bool(uses["response_b"]):
+            found.append("a pair needs one field as response A and one as response B")
+        for field in self.responses:
             if not field.model.strip() or len(field.model) > MAX_MODEL_NAME:
                 found.append(f"name the model of {field.path}, in at most {MAX_MODEL_NAME} characters")
         return found

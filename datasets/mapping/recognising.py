@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets.mapping.fields import FieldUse, Mapping, value_at
+from datasets.mapping.fields import MAX_MODEL_NAME, FieldUse, Mapping, value_at
 from datasets.mapping.guessing import guess_mapping, leaves_of
 
 Records = Sequence[dict[str, Any]]
@@ -95,6 +95,39 @@ def _ours(records: Records, with_responses: bool) -> list[FieldUse]:
     models = dict.fromkeys(name for record in records for name in record.get("responses") or {})
     uses = [FieldUse(name, OURS[name]) for name in names]
     return [*uses, *(FieldUse(f"responses.{name}", "response", name) for name in models)]
+
+
+# Pairs: {"prompt", "response_a", "response_b"} and the like, of models named or not
+
+SIDES = (
+    ("response_a", "response_b"), ("response_1", "response_2"), ("answer_a", "answer_b"),
+    ("output_a", "output_b"), ("completion_a", "completion_b"), ("chosen", "rejected"),
+)  # fmt: skip
+
+
+def _sides(records: Records) -> tuple[str, str] | None:
+    for names in SIDES:
+        if all(isinstance(record.get(name), str) for record in records for name in names):
+            return names
+    return None
+
+
+def _is_pairs(records: Records) -> bool:
+    return _sides(records) is not None and guess_mapping(records).question is not None
+
+
+def _pairs(records: Records, with_responses: bool) -> list[FieldUse]:
+    names = _sides(records) or SIDES[0]
+    models = [_only_value(records, f"model_{name[-1]}") or name for name in names]
+    uses = ("response_a", "response_b")
+    sides = {name: FieldUse(name, use, model) for name, use, model in zip(names, uses, models, strict=True)}
+    return [sides.get(one.path, one) for one in guess_mapping(records).without("response").fields]
+
+
+def _only_value(records: Records, name: str) -> str:
+    """The value that all records have there, such as the model's name; else nothing."""
+    values = {str(record.get(name) or "") for record in records}
+    return values.pop()[:MAX_MODEL_NAME] if len(values) == 1 else ""
 
 
 # OpenAI evals: {"input": text or messages, "ideal": text or list}
@@ -222,6 +255,7 @@ Fits = Callable[[Records], bool]
 Uses = Callable[[Records, bool], list[FieldUse]]
 FORMATS: tuple[tuple[str, Fits, Uses], ...] = (
     ("Evalportal items", _is_ours, _ours),
+    ("pairs of responses", _is_pairs, _pairs),
     ("lm-evaluation-harness samples", _is_harness, _harness),
     ("OpenAI evals", _is_openai_evals, _openai_evals),
     ("OpenAI chat", _is_chat, _chat),

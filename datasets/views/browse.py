@@ -74,7 +74,7 @@ def detail(request: WorkspaceRequest, pk: int) -> HttpResponse:
     context = {
         "dataset": dataset, "versions": versions, "version": version, "latest": versions[0],
         "draft": selectors.draft_of(dataset), "can_edit": request.access.can_edit,
-        "subset": subset, "subsets": dataset.subsets.all(),
+        "subset": subset, "subsets": dataset.subsets.all(), "pair": selectors.pair_in(version),
         **item_list(request, version, items, wanted, version.sections), **opened,
     }  # fmt: skip
     return render(request, "datasets/detail.html", context)
@@ -130,13 +130,14 @@ def drawer(request: HttpRequest, version: DatasetVersion, items: Any) -> dict[st
     previous, following = selectors.neighbours(items, item.position)
     named = [(letter_of(index), text) for index, text in enumerate(item.choices)]
     choices = [(letter, text, bool({letter, text} & set(item.references))) for letter, text in named]
-    metadata = json.dumps(item.metadata, ensure_ascii=False, indent=2) if item.metadata else ""
+    plain, paired = item.plain_metadata, {model for _, model, _ in item.pair}
     return {
         "item": item,
         "previous": previous,
         "following": following,
         "choices": choices,
-        "metadata": metadata,
+        "metadata": json.dumps(plain, ensure_ascii=False, indent=2) if plain else "",
+        "other_models": [name for name in version.response_models if name not in paired],
     }
 
 

@@ -16,7 +16,9 @@ from workspaces.access import WorkspaceRequest
 def card(request: WorkspaceRequest, pk: int) -> HttpResponse:
     dataset = dataset_of(request, pk)
     version = chosen_version(dataset, list(selectors.versions_of(dataset)), request.GET.get("version"))
+    pair = selectors.pair_in(version)
     context = {
+        "pair": selectors.item_at(version, 1) if pair else None,
         "dataset": dataset, "version": version, "profile": profile_of(version),
         "can_edit": request.access.can_edit,
     }  # fmt: skip

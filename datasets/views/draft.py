@@ -25,6 +25,7 @@ from workspaces.models import Role
 from workspaces.services import Refused
 
 COUNTS_KEPT_S = 3600
+SINGLE = ("prompt", "section", "rubric", "weight")
 WORD_LISTS = ("references", "choices")
 
 
@@ -135,7 +136,7 @@ def draft_item(request: WorkspaceRequest, pk: int, position: int) -> HttpRespons
 def values_in(request: HttpRequest) -> dict[str, object]:
     """The fields that the form sent; a browser's line ends become the usual ones."""
     sent = request.POST
-    values: dict[str, object] = {name: _lines(sent[name]) for name in ("prompt", "section") if name in sent}
+    values: dict[str, object] = {name: _lines(sent[name]) for name in SINGLE if name in sent}
     for name in WORD_LISTS:
         if name in sent:
             values[name] = [text for text in map(_lines, sent.getlist(name)) if text.strip()]

@@ -18,7 +18,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from datasets import selectors, uploading, uploads
 from datasets.checking import CheckReport
 from datasets.importing import ImportResult
-from datasets.mapping import USES, BadMapping, FieldUse, Leaf, Mapping, guess_mapping
+from datasets.mapping import RESPONSES, USES, BadMapping, FieldUse, Leaf, Mapping, mapping_of
 from datasets.models import Upload, UploadState, UploadType
 from datasets.problems import ImportProblems, RowProblem
 from datasets.selectors_uploads import saved_mappings
@@ -153,7 +153,7 @@ def _elsewhere(request: WorkspaceRequest, found: Upload) -> HttpResponse:
 def chosen_mapping(request: WorkspaceRequest, found: Upload, leaves: list[Leaf]) -> Mapping:
     """What the form says; choosing the other upload type adds or drops the responses."""
     chosen = Mapping.of(
-        FieldUse(leaf.path, use if use in USES else "skip", model if use == "response" else "")
+        FieldUse(leaf.path, use if use in USES else "skip", model if use in RESPONSES else "")
         for index, leaf in enumerate(leaves)
         for use in (request.POST.get(f"use-{index}", "skip"),)
         for model in (request.POST.get(f"model-{index}", "").strip() or default_model(leaf),)
@@ -168,7 +168,7 @@ def chosen_mapping(request: WorkspaceRequest, found: Upload, leaves: list[Leaf])
 
 def with_guessed_responses(found: Upload, chosen: Mapping) -> Mapping:
     records = uploading.samples_of(found.path, found.source_name)
-    guessed = {one.path: one for one in guess_mapping(records).used_as("response")}
+    guessed = {one.path: one for one in mapping_of(records).responses}
     return Mapping.of(guessed.get(one.path, one) for one in chosen.fields)
 
 

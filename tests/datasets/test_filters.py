@@ -73,7 +73,7 @@ def test_the_card_counts_by_the_database(version: DatasetVersion) -> None:
 
 
 def test_a_card_of_few_queries(version: DatasetVersion, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(4):
         profile_of(version)
     with django_assert_num_queries(0):
         profile_of(version)
