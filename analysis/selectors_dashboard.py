@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 
 from django.core.cache import cache
 from django.db.models import Count, F, Q, Sum
@@ -14,15 +16,20 @@ from analysis.models import TriagedItem, TriageState
 from analysis.outcomes import same
 from analysis.stats.results import Difference
 from judges.metrics import Estimate
+from registry.selectors import providers_for
+from runs.engine.clock import now_ms
 from runs.metrics import primary_estimate
 from runs.models import ACTIVE_STATUSES, Run, RunStatus
 from runs.selectors import listed, seconds_left, with_counters
+from runs.selectors_status import ProviderRow, calls_by_provider, latest_calls, provider_rows
 from workspaces.models import AuditEvent, Workspace
 
 ACTIVE_SHOWN, RECENT_SHOWN, READY_SHOWN, ACTIVITY_SHOWN, ATTENTION_SHOWN = 8, 6, 6, 8, 5
+PROVIDERS_SHOWN = 5
 STAYS_ACTIVE = timedelta(minutes=10)
 NEEDS_ATTENTION_FOR = timedelta(days=3)
 WEEK = timedelta(days=7)
+OF_OWNERS = ("token", "invitation", "webhook")
 READY_OF_LAST = 200
 MOST_COMPARED = 8
 PATIENCE_S = 0.4
@@ -69,7 +76,15 @@ class RecentRow:
     run: Run
     estimate: Estimate | None
     before: Run | None
-    difference: Difference | None
+    change: "Change | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From the run before, in shares right, or in values where the scorer gives no verdicts."""
+
+    difference: Difference
+    share: bool
 
 
 def recent_rows(workspace: Workspace) -> list[RecentRow]:
@@ -83,7 +98,7 @@ def recent_rows(workspace: Workspace) -> list[RecentRow]:
             run,
             primary_estimate(run, run.tallies.all()),
             earlier := before.get(run.pk),
-            _difference(earlier, run, until) if earlier else None,
+            _change(earlier, run, until) if earlier else None,
         )
         for run in runs
     ]
@@ -115,13 +130,14 @@ def _before(workspace: Workspace, runs: Sequence[Run]) -> dict[int, Run]:
     return found
 
 
-def _difference(first: Run, second: Run, until: float) -> Difference | None:
+def _change(first: Run, second: Run, until: float) -> Change | None:
     """By the first scorer that both have; kept beyond this process, since finished runs seldom change."""
     scorer = next((name for name in second.scorer_names if name in first.scorer_names), "")
-    key = f"difference:{same(first)}:{same(second)}:{scorer}".replace(" ", "")
-    found: Difference | None = cache.get(key)
+    key = f"change:{same(first)}:{same(second)}:{scorer}".replace(" ", "")
+    found: Change | None = cache.get(key)
     if found is None and scorer and time.monotonic() < until:
-        found = compare_runs([first, second], scorer).difference(0, 1)
+        compared = compare_runs([first, second], scorer)
+        found = Change(compared.difference(0, 1), compared.verdicts)
         cache.set(key, found, DIFFERENCE_KEPT_S)
     return found
 
@@ -160,6 +176,32 @@ def readiness(workspace: Workspace) -> list[Ready]:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderLine:
+    """A provider as the workers treat it now, and the workspace's runs that call it."""
+
+    now: ProviderRow
+    runs: Sequence[Run]
+
+    @property
+    def answers(self) -> bool | None:
+        """Whether any of its latest calls got an answer; None without calls."""
+        outcomes = self.now.calls.outcomes
+        return bool(outcomes.get("ok")) if self.now.calls.failed.n else None
+
+
+def providers(workspace: Workspace, active: Sequence[ActiveRow]) -> list[ProviderLine]:
+    """Those that the workspace may call, busy ones first; five queries."""
+    now = now_ms()
+    rows = provider_rows(now, calls_by_provider(latest_calls(now)), providers_for(workspace))
+    running = [row.run for row in active if row.run.status == RunStatus.RUNNING]
+    lines = [
+        ProviderLine(row, [run for run in running if run.model and run.model.provider_id == row.provider.pk])
+        for row in rows
+    ]
+    return sorted(lines, key=lambda line: (not line.runs, not line.now.hold))[:PROVIDERS_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
 class Week:
     """Runs that ended within the last seven days, and their items."""
 
@@ -191,5 +233,6 @@ def week(workspace: Workspace) -> Week:
 
 def activity(workspace: Workspace) -> list[AuditEvent]:
     """What people did lately, without what only its owners concerns; one query."""
-    events = AuditEvent.objects.filter(workspace=workspace).exclude(action__startswith="token.")
-    return list(events.exclude(action__startswith="invitation.").order_by("-id")[:ACTIVITY_SHOWN])
+    owners = reduce(or_, (Q(action__startswith=f"{noun}.") for noun in OF_OWNERS))
+    events = AuditEvent.objects.filter(workspace=workspace).exclude(owners)
+    return list(events.order_by("-id")[:ACTIVITY_SHOWN])

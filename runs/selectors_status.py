@@ -246,9 +246,12 @@ def hold_of(provider: Provider) -> ProviderHold | None:
     return getattr(provider, "hold", None)
 
 
-def provider_rows(now: int, calls: Mapping[int, Calls]) -> list[ProviderRow]:
-    """Active providers by name, one more than are shown; two queries."""
-    rows = Provider.objects.filter(is_active=True).select_related("workspace", "hold")
+def provider_rows(
+    now: int, calls: Mapping[int, Calls], among: QuerySet[Provider] | None = None
+) -> list[ProviderRow]:
+    """Active providers by name, all or those among some, one more than are shown; two queries."""
+    among = Provider.objects.filter(is_active=True) if among is None else among
+    rows = among.select_related("workspace", "hold")
     demands = ProviderDemand.objects.filter(until_ms__gt=now).order_by().values("provider")
     sums = demands.annotate(flying=Sum("in_flight"), limits=Sum("limit"))
     demand = {row["provider"]: row for row in sums}

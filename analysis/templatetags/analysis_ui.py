@@ -441,20 +441,33 @@ def runs_text(figures: Figures) -> str:
     return ",".join(str(run.pk) for run in figures.comparison.runs)
 
 
-# Of verbs whose past is not made with -ed.
-DEEDS = {
+# Of verbs whose past is not made with -ed; and of actions that want other words altogether.
+PAST = {
     "set_role": "changed the role of",
     "set_ceilings": "set ceilings of",
+    "check_controls": "asked the control set of",
+    "import_answers": "imported answers into",
+    "misses_download": "downloaded the misses of",
+    "add_judge": "added a judge to",
     "begin": "began",
     "leave": "left",
+    "make": "made",
+    "retry": "retried",
+}
+SAID = {
+    "benchmark.baseline": "Changed baseline",
+    "benchmark.evaluation_delete": "Deleted evaluation",
+    "dataset.make": "Made dataset",
+    "review_sample.create": "Drew responses to label",
 }
 
 
 @register.filter
 def deed(event: AuditEvent) -> str:
     """evaluation.launch → Launched evaluation: GSM8K test (#4)"""
-    noun, _, verb = event.action.partition(".")
-    past = DEEDS.get(verb) or f"{verb}{'d' if verb.endswith('e') else 'ed'}"
-    words = f"{past} {noun}".replace("_", " ")
-    words = words[0].upper() + words[1:]
+    noun, _, verb = event.action.replace("_", " ").partition(".")
+    past = PAST.get(verb.replace(" ", "_")) or f"{verb}{'d' if verb.endswith('e') else 'ed'}"
+    words = SAID.get(event.action, f"{past} {noun}".capitalize())
+    if event.target.startswith(f"{noun} "):
+        return f"{words.removesuffix(noun)}{event.target}"
     return f"{words}: {event.target}" if event.target else words

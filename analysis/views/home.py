@@ -14,7 +14,8 @@ from runs.views.asked import as_workspace_request
 from workspaces import access
 from workspaces.access import Access
 
-LIVE = ("attention", "active", "recent", "readiness", "week", "activity")
+PARTS = ("attention", "active", "recent", "readiness", "providers", "week", "activity")
+LIVE = (*(f"analysis/dashboard/_{name}.html" for name in PARTS), "runs/_month.html")
 
 
 @access.requires()
@@ -37,10 +38,12 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def parts(held: Access) -> dict[str, Any]:
     """What the live parts show."""
     workspace = held.workspace
+    active = selectors_dashboard.active_rows(workspace)
     return {
         "attention": selectors_dashboard.attention(workspace),
         "to_decide": selectors_dashboard.to_decide(workspace),
-        "active": selectors_dashboard.active_rows(workspace),
+        "active": active,
+        "providers": selectors_dashboard.providers(workspace, active),
         "recent": selectors_dashboard.recent_rows(workspace),
         "ready": selectors_dashboard.readiness(workspace),
         "week": selectors_dashboard.week(workspace),
@@ -60,6 +63,4 @@ def fragments(request: HttpRequest) -> HttpResponse:
         "oob": True,
         **parts(held),
     }
-    return HttpResponse(
-        "".join(render_to_string(f"analysis/dashboard/_{name}.html", context, request) for name in LIVE)
-    )
+    return HttpResponse("".join(render_to_string(name, context, request) for name in LIVE))
