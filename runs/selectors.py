@@ -13,17 +13,18 @@ from runs.glimpses import Glimpse, glimpse_of
 from runs.metrics import elapsed_s, primary_estimate
 from runs.models import (
     ACTIVE_STATUSES,
+    LIVE_STATES,
     Attempt,
     GridCell,
     Run,
     RunStatus,
     Score,
-    Tally,
     Trial,
     TrialState,
     cell_size,
 )
 from runs.selectors_judges import Judging, judgings_of
+from runs.selectors_search import look
 from workspaces.models import Workspace
 
 STAYS_ON_BOARD = timedelta(hours=1)
@@ -71,6 +72,7 @@ class Page:
     rows: Sequence[Any]
     newer: str = ""
     older: str = ""
+    goes_on: int = 0  # where a search stopped for the sake of time: there may be more after it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,17 +336,63 @@ def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
 def trial_page(
     run: Run, wanted: TrialFilter, *, size: int = 25, before: int | None = None, after: int | None = None
 ) -> Page:
-    """Trials by number with item and scores; keyset, three queries."""
-    trials = trials_of(run, wanted).select_related("item").defer("item__responses", "item__metadata")
-    page = keyset_page(
-        trials.prefetch_related("scores"), key="seq", size=size, before=before, after=after, descending=False
-    )
-    return page
+    """Trials by number with item and scores; keyset, three queries, or a few more for a search."""
+    if is_looked_for(run, wanted):
+        return _looked_for(run, wanted, size, before, after)
+    if wanted.section is None and trial_count(run, wanted) == 0:
+        return Page([])
+    if wanted.verdict == "waiting":
+        seqs = _seqs_waiting(run, wanted, size + 1, before, after)
+        trials = Trial.objects.filter(run=run, seq__in=seqs)
+    else:
+        trials = trials_of(run, wanted)
+    return keyset_page(_shown(trials), key="seq", size=size, before=before, after=after, descending=False)
+
+
+def _shown(trials: QuerySet[Trial]) -> QuerySet[Trial]:
+    """With what a row of the list says."""
+    return trials.select_related("item").defer("item__responses", "item__metadata").prefetch_related("scores")
+
+
+def is_looked_for(run: Run, wanted: TrialFilter) -> bool:
+    """Whether no index finds what the filter asks for: text, and verdicts of another scorer."""
+    by_other = wanted.by in run.scorer_names[1:]
+    return bool(wanted.q) or (by_other and wanted.verdict in SCORE_VERDICTS)
+
+
+def _looked_for(run: Run, wanted: TrialFilter, size: int, before: int | None, after: int | None) -> Page:
+    """As much of a page as was found in the time; `goes_on`, or backwards `newer`, leads on from there."""
+    start = min(after or 0, run.total) if before is None else min(before, run.total + 1)
+    end = run.total if before is None else 1
+    seen = look(trials_of(run, wanted), start=start, end=end, wanted=size + 1)
+    more, seqs = len(seen.found) > size, seen.found[:size]
+    rows = list(_shown(Trial.objects.filter(run=run, seq__in=seqs)).order_by("seq"))
+    first, last = (str(rows[0].seq), str(rows[-1].seq)) if rows else (str(start + 1), str(start - 1))
+    reached = 0 if more or seen.reached is None else seen.reached
+    if before is not None:
+        return Page(rows, newer=first if more else str(reached or ""), older=last)
+    return Page(rows, newer=first if after else "", older=last if more else "", goes_on=reached)
+
+
+def _seqs_waiting(
+    run: Run, wanted: TrialFilter, most: int, before: int | None, after: int | None
+) -> list[int]:
+    """Of each live state the next ones by index: all of them together would be sorted first."""
+    trials = trials_of(run, replace(wanted, verdict=""))
+    if before is not None:
+        trials = trials.filter(seq__lt=before).order_by("-seq")
+    else:
+        trials = trials.filter(seq__gt=after or 0).order_by("seq")
+    return [
+        seq
+        for state in LIVE_STATES
+        for seq in trials.filter(state=state).values_list("seq", flat=True)[:most]
+    ]
 
 
 def trial_count(run: Run, wanted: TrialFilter) -> int | None:
     """How many trials match, from the counters or else by index; None for text search."""
-    if wanted.q:
+    if wanted.q or (wanted.verdict == "tied" and is_looked_for(run, wanted)):
         return None
     if wanted.section is None and wanted.verdict in ("", "errored", "canceled"):
         return {"": run.total, "errored": run.errored, "canceled": run.canceled}[wanted.verdict]
@@ -355,9 +403,7 @@ def trial_count(run: Run, wanted: TrialFilter) -> int | None:
     names = run.scorer_names
     by = wanted.by if wanted.by in names else next(iter(names), None)
     tallies = [
-        tally
-        for tally in Tally.objects.filter(run=run)
-        if tally.scorer == by and wanted.section in (None, tally.section)
+        tally for tally in run.tallies.all() if tally.scorer == by and wanted.section in (None, tally.section)
     ]
     sums = {
         "correct": sum(tally.passed for tally in tallies),
@@ -382,6 +428,10 @@ def trial_detail(run: Run, seq: int) -> Trial | None:
 def trial_neighbours(run: Run, wanted: TrialFilter, seq: int) -> tuple[int | None, int | None]:
     """The numbers before and after within the filter."""
     trials = trials_of(run, wanted)
+    if is_looked_for(run, wanted):
+        ends = ((seq, 1), (seq, max(seq, run.total)))
+        looks = [look(trials, start=start, end=end, wanted=1, share=0.3) for start, end in ends]
+        return looks[0].found[0] if looks[0].found else None, looks[1].found[0] if looks[1].found else None
     previous = trials.filter(seq__lt=seq).order_by("-seq").values_list("seq", flat=True).first()
     following = trials.filter(seq__gt=seq).order_by("seq").values_list("seq", flat=True).first()
     return previous, following

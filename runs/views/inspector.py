@@ -30,7 +30,8 @@ def inspector(request: HttpRequest, pk: int) -> HttpResponse:
     if target == "drawer":
         return render(request, "runs/_drawer.html", context | _drawer(request, run, wanted))
     context |= _items(request, run, wanted)
-    if target in ("items", "item-rows"):
+    if target in ("items", "item-rows", "search-on"):
+        context["continued"] = target == "search-on"  # rows for the end of a list that is being searched
         return render(request, "runs/_items.html", context)
     context |= {
         "card": selectors.card(run),
