@@ -23,14 +23,16 @@ def option(
     choices: Mapping[str, str] | None = None,
     read: Callable[[Any], str] | None = None,
     long: bool = False,
+    offers: str = "",
 ) -> Any:
     """A field of an Options dataclass; without a default it is required.
 
     `read` makes text of another JSON value that is accepted too, and raises ValueError; `long` asks a form
-    for several lines.
+    for several lines. `offers` names a list that only the workspace knows, which a form shows to choose from.
     """
     return field(
-        default=default, metadata={"help": help, "choices": choices or {}, "read": read, "long": long}
+        default=default,
+        metadata={"help": help, "choices": choices or {}, "read": read, "long": long, "offers": offers},
     )
 
 
@@ -46,6 +48,7 @@ class OptionField:
     required: bool
     long: bool = False
     read: Callable[[Any], str] | None = None
+    offers: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def _describe(entry: "Field[Any]", kind: type) -> OptionField:
         required=required,
         long=entry.metadata["long"],
         read=entry.metadata["read"],
+        offers=entry.metadata["offers"],
     )
 
 

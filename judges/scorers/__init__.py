@@ -41,14 +41,8 @@ SCORERS = PluginTable(
         ("refusal", "judges.scorers.refusal:Refusal"),
         ("latency", "judges.scorers.latency:Latency"),
         ("cost", "judges.scorers.cost:Cost"),
+        ("semantic", "judges.scorers.semantic:Semantic"),
         ("python", "judges.scorers.python_expression:PythonExpression"),
-    ),
-)
-# Not yet to be chosen: they need of the engine what it does not give them yet.
-AWAITING_ENGINE = PluginTable(
-    "scorer",
-    (
-        ("semantic", "judges.scorers.semantic:Semantic"),  # an awaited call with `embed`
     ),
 )
 
@@ -58,11 +52,10 @@ def build_scorer(key: str, options: Mapping[str, Any] | None = None) -> Scorer[A
     kind: type[Scorer[Any]] = SCORERS[key]
     scorer = kind(read_options(kind, options or {}))
     chain = build_chain(getattr(scorer.options, "extract", ""))
-    return Extracting(scorer, chain) if chain else scorer
+    return Extracting(scorer, chain) if chain and not kind.asks_model else scorer
 
 
 __all__ = [
-    "AWAITING_ENGINE",
     "SCORERS",
     "BadOptions",
     "OptionField",

@@ -94,6 +94,7 @@ class Scorer(Configurable[OptionsT], ABC):
     Options: ClassVar[type[Any]] = TextOptions
     needs_reference: ClassVar[bool] = True  # without one the trial is unscored
     reads_response: ClassVar[bool] = True  # an empty response is wrong
+    asks_model: ClassVar[bool] = False  # a registered model, in a run of its own (judges.scorers.semantic)
     best: ClassVar[float] = 1.0  # the highest value, where there is one; the lowest is 0
 
     @abstractmethod

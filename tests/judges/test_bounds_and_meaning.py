@@ -1,14 +1,17 @@
-"""Scorers that wait for the engine: bounds of latency and cost, and similarity by embeddings."""
+"""Scorers that need more than the response: bounds of latency and cost, and similarity by embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.spatial import distance
 
 from judges.options import BadOptions, read_options
 from judges.scorers import SCORERS, Subject, Verdict
-from judges.scorers.semantic import Semantic, cosine
+from judges.scorers.base import EMPTY, NO_REFERENCE
+from judges.scorers.semantic import NO_COSINE, Asked, Semantic, cosine, settled
 
 
 def scored(key: str, subject: Subject, **options: Any) -> Verdict:
@@ -50,50 +53,60 @@ def semantic(**options: Any) -> Semantic:
     return Semantic(read_options(Semantic, {"model": "embedder", **options}))
 
 
-async def letters(texts: Sequence[str]) -> list[list[float]]:
+def letters(texts: Sequence[str]) -> list[list[float]]:
     """How often each letter occurs: a small embedding that can be followed by hand."""
     return [[float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
 
 
-async def test_the_nearest_reference_counts() -> None:
-    verdict = await semantic().score(Subject("listen", ["silent", "zebra"]), letters)
+def likened(subject: Subject, embed: Callable[[Sequence[str]], list[list[float]]], **options: Any) -> Verdict:
+    """Asked, kept and read back, as a run does it."""
+    scorer = semantic(**options)
+    asked = scorer.asked(subject)
+    assert isinstance(asked, Asked)
+    return scorer.verdict(scorer.read(asked, embed(asked.texts)))
+
+
+def test_the_nearest_reference_counts() -> None:
+    verdict = likened(Subject("listen", ["silent", "zebra"]), letters)
     assert verdict.value == pytest.approx(1) and verdict.passed
-    assert "cosine 1.000 with “silent”, by embedder" in verdict.explanation
-    far = await semantic().score(Subject("aaa", ["zzz"]), letters)
+    assert (verdict.answer, verdict.explanation) == ("listen", "cosine 1.000 with “silent”")
+    far = likened(Subject("aaa", ["zzz"]), letters)
     assert (far.value, far.passed) == (0.0, False)
 
 
-async def test_without_reference_or_response_nothing_is_asked() -> None:
-    async def never(texts: Sequence[str]) -> list[list[float]]:
-        raise AssertionError(texts)
-
-    assert (await semantic().score(Subject("x"), never)).unscored_reason == "the item has no reference"
-    assert (await semantic().score(Subject(" ", ["x"]), never)).value == 0.0
-
-
-@pytest.mark.parametrize(
-    "vectors", [[], [[1.0]], [[1.0], [1.0, 2.0]], [[0.0], [1.0]], [[float("nan")], [1.0]]]
-)
-async def test_unusable_embeddings_are_unscored(vectors: list[list[float]]) -> None:
-    async def embed(texts: Sequence[str]) -> list[list[float]]:
-        return vectors
-
-    verdict = await semantic().score(Subject("x", ["y"]), embed)
-    assert verdict.value is None and verdict.unscored_reason
+def test_a_chain_finds_the_answer_first() -> None:
+    subject = Subject("I think so.\nAnswer: listen", ["silent"])
+    verdict = likened(subject, letters, extract='[{"filter": "after_marker", "marker": "Answer:"}]')
+    assert verdict.answer == "listen" and verdict.value == pytest.approx(1)
+    assert verdict.explanation.startswith("extracted from ") and "Answer:" in verdict.explanation
+    none = semantic(extract="last_number").score(subject)
+    assert (none.value, none.passed) == (0.0, False) and "number" in none.explanation
 
 
-async def test_what_the_call_raises_is_the_engines_to_handle() -> None:
-    async def embed(texts: Sequence[str]) -> list[list[float]]:
-        raise TimeoutError
+def test_without_reference_or_response_nothing_is_asked() -> None:
+    for subject, said in ((Subject("x"), NO_REFERENCE), (Subject(" ", ["x"]), EMPTY)):
+        verdict = semantic().asked(subject)
+        assert isinstance(verdict, Verdict) and said in (verdict.unscored_reason, verdict.explanation)
+        assert semantic().verdict(settled(verdict)) == verdict
 
-    with pytest.raises(TimeoutError):
-        await semantic().score(Subject("x", ["y"]), embed)
+
+@pytest.mark.parametrize("vectors", [[[1.0], [1.0, 2.0]], [[0.0], [1.0]], [[1e200], [1e200]]])
+def test_embeddings_without_direction_are_unscored(vectors: list[list[float]]) -> None:
+    verdict = likened(Subject("x", ["y"]), lambda texts: vectors)
+    assert verdict.value is None and verdict.unscored_reason == NO_COSINE
 
 
 def test_a_model_is_required() -> None:
     with pytest.raises(BadOptions) as caught:
         read_options(Semantic, {})
     assert caught.value.problems == {"model": "is required"}
+
+
+def test_cosine_equals_scipys() -> None:
+    """200 drawn pairs of vectors."""
+    draw = np.random.default_rng(7)
+    for one, two in draw.normal(size=(200, 2, 64)):
+        assert cosine(list(one), list(two)) == pytest.approx(1 - distance.cosine(one, two), abs=1e-12)
 
 
 def test_cosine() -> None:

@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalportal.lib.plugins import UnknownPlugin
-from judges.options import read_options
 from judges.scorers import (
-    AWAITING_ENGINE,
     SCORERS,
     BadOptions,
     Scorer,
@@ -27,8 +25,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "regex": {"pattern": "([A-D0-9]+)"},
     "json_schema": {"schema": '{"type": "object"}'},
     "python": {"expression": "len(response) > 3"},
+    "semantic": {"model": "embedder"},
 }
-ALL = {key: kind for key, kind in {**SCORERS.items(), **AWAITING_ENGINE.items()}.items() if key != "semantic"}
+ALL = dict(SCORERS.items())
 TEXTS = st.text(st.characters(codec=None), max_size=200) | st.sampled_from(
     [
         "",
@@ -56,7 +55,7 @@ SUBJECTS = st.builds(
 
 def scorer(key: str, **options: Any) -> Scorer[Any]:
     given = {**NEEDED.get(key, {}), **options}
-    return build_scorer(key, given) if key in SCORERS else ALL[key](read_options(ALL[key], given))
+    return build_scorer(key, given)
 
 
 def said(verdict: Verdict) -> tuple[bool | None, str]:
