@@ -13,7 +13,7 @@ from judges.metrics.signs import sign_test
 from judges.models import JudgeVersion
 from judges.selectors import judges_of, versions_in
 from runs.metrics import Sums, sums_by_scorer
-from runs.models import ACTIVE_STATUSES, Run, Score
+from runs.models import ACTIVE_STATUSES, Run, RunStatus, Score
 from workspaces.models import Workspace
 
 OPPONENTS = 30
@@ -65,6 +65,14 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """A paused member of a panel, and how many responses lack its vote though others have spoken."""
+
+    judging: Run
+    n: int
+
+
+@dataclass(frozen=True)
 class JudgeRow:
     """One judge, panel or member of a panel on a run's page. `judging` is None of a panel."""
 
@@ -73,6 +81,7 @@ class JudgeRow:
     sums: Sums
     said: Said
     total: int
+    waits: Sequence["Waits"] = ()
 
     @property
     def judged(self) -> int:
@@ -120,9 +129,22 @@ def judge_rows(run: Run) -> list[JudgeRow]:
             sums=sums.get(entry["name"], Sums()),
             said=said_by(run, entry["name"], sums.get(entry["name"], Sums())),
             total=run.total,
+            waits=_waits(entry, judgings.values(), sums),
         )
         for entry in entries
     ]
+
+
+def _waits(entry: Mapping[str, Any], judgings: Iterable[Run], sums: Mapping[str, Sums]) -> list[Waits]:
+    """Of a panel: its members that are paused and behind the others."""
+    if entry["judging"] is not None:
+        return []
+    members = [each for each in judgings if each.panel == entry["name"]]
+    judged = {each.scorer: sums.get(each.scorer, Sums()) for each in members}
+    count = {name: each.scored + each.unscored for name, each in judged.items()}
+    most = max(count.values(), default=0)
+    paused = [each for each in members if each.status == RunStatus.PAUSED]
+    return [Waits(each, most - count[each.scorer]) for each in paused if count[each.scorer] < most]
 
 
 def said_by(run: Run, scorer: str, sums: Sums) -> Said:

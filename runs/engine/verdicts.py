@@ -13,15 +13,19 @@ from django.db.models import Count, F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from judges.scorers import Verdict
-from judges.verdicts import REASONS, NoVerdict, read_verdict
+from judges.scorers.base import unscored
+from judges.verdicts import REASONS, NoVerdict
 from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, change, insert_scores, score_row
 from runs.engine.judging import Judge
 from runs.engine.outcomes import Outcome
+from runs.engine.reading import said_of
 from runs.engine.rowset import among, encode, rowset
 from runs.engine.votes import CALL_FAILED, Ballot, Vote, combined, of_panel, said_in
-from runs.models import GridCell, Run, Score, Tally, Trial, TrialState, cell_size
+from runs.models import GridCell, Run, RunStatus, Score, Tally, Trial, TrialState, cell_size
 
 ENDED = (TrialState.DONE, TrialState.ERRORED)
+DECIDED_AT_ONCE = 1_000
+ABSENT = unscored("its judging was canceled")
 Key = tuple[int, str]  # a judged trial, a scorer
 
 
@@ -70,7 +74,7 @@ def votes_on(judge: Judge, judged: Collection[int]) -> dict[int, list[Vote]]:
     ).values_list(*fields):
         swapped = judge.swapped(epoch)
         said = (
-            read_verdict(judge.frozen, response, swapped, finish_reason)
+            said_of(judge, response, swapped, finish_reason)
             if state == TrialState.DONE
             else no_verdict(kind, error)
         )
@@ -87,16 +91,21 @@ def _score(judge: Judge, places: Mapping[int, Place], votes: Mapping[int, Sequen
     if not ballots:
         return
     if judge.panel:
-        ballots |= _panel(judge, ballots)
+        said = {key: ballot.verdict for key, ballot in ballots.items()}
+        ballots |= _panel(judge.judged_id, judge.panel, judge.frozen, said)
+    _write(judge.judged_id, places, ballots)
+
+
+def _write(judged_id: int, places: Mapping[int, Place], ballots: Mapping[Key, Ballot]) -> None:
     before = _known({judged for judged, _ in ballots}, {scorer for _, scorer in ballots})
     rows = [
         {**score_row(judged, scorer, ballot.verdict), "detail": ballot.detail}
         for (judged, scorer), ballot in ballots.items()
     ]
-    insert_scores(judge.judged_id, rows)
-    _count(judge, places, ballots, before)
-    _lead(judge, places, ballots, before)
-    Run.objects.filter(pk=judge.judged_id).update(sequence=F("sequence") + 1)
+    insert_scores(judged_id, rows)
+    _count(judged_id, places, ballots, before)
+    _lead(judged_id, places, ballots, before)
+    Run.objects.filter(pk=judged_id).update(sequence=F("sequence") + 1)
 
 
 def _known(judged: Collection[int], scorers: Collection[str]) -> dict[Key, Verdict]:
@@ -105,24 +114,49 @@ def _known(judged: Collection[int], scorers: Collection[str]) -> dict[Key, Verdi
     return {(row[0], row[1]): Verdict(*row[2:]) for row in rows.values_list(*fields)}
 
 
-def _panel(judge: Judge, ballots: Mapping[Key, Ballot]) -> dict[Key, Ballot]:
-    """The panel's verdict on those that all its members have judged by now."""
-    members = list(
-        Run.objects.filter(judged=judge.judged_id, panel=judge.panel)
-        .order_by("pk")
-        .values_list("scorer", flat=True)
-    )
-    known = _known({judged for judged, _ in ballots}, [name for name in members if name != judge.scorer])
-    known |= {key: ballot.verdict for key, ballot in ballots.items()}
+def _panel(
+    judged_id: int, panel: str, frozen: Mapping[str, Any], said: Mapping[Key, Verdict]
+) -> dict[Key, Ballot]:
+    """The panel's verdict on those that all its members have judged by now. A member whose judging was
+    canceled is waited for no longer: it has no vote where it has not spoken."""
+    rows = Run.objects.filter(judged=judged_id, panel=panel).order_by("pk")
+    members = dict(rows.values_list("scorer", "status"))
+    judged = {trial for trial, _ in said}
+    known = _known(judged, members) | dict(said)
+    silent = {name for name, status in members.items() if status == RunStatus.CANCELED}
     return {
-        (judged, judge.panel): of_panel(judge.frozen, {name: known[judged, name] for name in members})
-        for judged, _ in ballots
-        if members and all((judged, name) in known for name in members)
+        (trial, panel): of_panel(frozen, {name: known.get((trial, name), ABSENT) for name in members})
+        for trial in judged
+        if members and all((trial, name) in known or name in silent for name in members)
     }
 
 
+def settle_panels(judged_id: int) -> None:
+    """Lets the panels of a run decide where they only waited for members that are canceled now.
+
+    In the caller's transaction, which holds the run's row.
+    """
+    judgings = Run.objects.filter(judged=judged_id).exclude(panel="").order_by("pk").only("panel", "config")
+    for panel, judging in {each.panel: each for each in judgings}.items():
+        names = Run.objects.filter(judged=judged_id, panel=panel).values("scorer")
+        decided = Score.objects.filter(run=judged_id, scorer=panel).values("trial")
+        spoken = Score.objects.filter(run=judged_id, scorer__in=names).exclude(trial__in=decided)
+        waiting = sorted(set(spoken.values_list("trial_id", flat=True).order_by()))
+        for start in range(0, len(waiting), DECIDED_AT_ONCE):
+            _decide(judged_id, panel, judging.config["judge"], waiting[start : start + DECIDED_AT_ONCE])
+
+
+def _decide(judged_id: int, panel: str, frozen: Mapping[str, Any], trials: Sequence[int]) -> None:
+    names = Run.objects.filter(judged=judged_id, panel=panel).values_list("scorer", flat=True)
+    ballots = _panel(judged_id, panel, frozen, _known(trials, list(names)))
+    if ballots:
+        rows = Trial.objects.filter(pk__in=among([trial for trial, _ in ballots]))
+        places = {pk: Place(seq, section) for pk, seq, section in rows.values_list("pk", "seq", "section")}
+        _write(judged_id, places, ballots)
+
+
 def _count(
-    judge: Judge, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
+    judged_id: int, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
 ) -> None:
     sums = Sums()
     for (judged, scorer), ballot in ballots.items():
@@ -132,14 +166,14 @@ def _count(
             earlier = before[judged, scorer]
             sums.add(scorer, section, earlier.value, earlier.passed, sign=-1)
     write = change if before else add
-    write(judge.judged_id, "runs_tally", TALLY_KEYS, TALLY_SUMS, sums.rows())
+    write(judged_id, "runs_tally", TALLY_KEYS, TALLY_SUMS, sums.rows())
 
 
 def _lead(
-    judge: Judge, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
+    judged_id: int, places: Mapping[int, Place], ballots: Mapping[Key, Ballot], before: Mapping[Key, Verdict]
 ) -> None:
     """The first scorer's verdict stands on the trial itself and colours the grid."""
-    run = Run.objects.only("total", "config").get(pk=judge.judged_id)
+    run = Run.objects.only("total", "config").get(pk=judged_id)
     first = next(iter(run.scorer_names), "")
     leading = {judged: ballot.verdict for (judged, scorer), ballot in ballots.items() if scorer == first}
     if not leading:
@@ -163,7 +197,7 @@ def _lead(
         gained = (verdict.passed is True) - (earlier is not None and earlier.passed is True)
         moved[(places[judged].seq - 1) // cell_size(run.total)] += gained
     cells: list[dict[str, Any]] = [{"cell": cell, "passed": n} for cell, n in moved.items() if n]
-    change(judge.judged_id, "runs_gridcell", {"cell": "int"}, {"passed": "int"}, cells)
+    change(judged_id, "runs_gridcell", {"cell": "int"}, {"passed": "int"}, cells)
 
 
 def withdraw(judged_id: int, scorers: Collection[str], *, leading: bool) -> None:

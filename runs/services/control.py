@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from runs import live
 from runs.engine.leases import lock_run, work_ended
+from runs.engine.verdicts import settle_panels
 from runs.models import (
     ACTIVE_STATUSES,
     FINISHED_STATUSES,
@@ -36,6 +37,8 @@ def run_cancel(access: Access, run: Run) -> None:
     """Stops a run and its judgings for good; finished items are kept, calls in flight are given up.
     Raises CannotDo."""
     with transaction.atomic():
+        if run.judged_id:
+            lock_run(run.judged_id)
         stopped = cancel_rows(run, f"Canceled by {access.actor_label}.")
         if stopped is None:
             raise CannotDo("Only a run that is pending, running or paused can be canceled.")
@@ -43,7 +46,8 @@ def run_cancel(access: Access, run: Run) -> None:
         audit.record(access, "run.cancel", f"run {run.pk}", not_done=stopped)
         for judging in run.judgings.order_by("pk"):
             cancel_rows(judging, CANCELED_WITH_RUN)
-    live.notify(run)
+        settle_panels(run.judged_id or run.pk)
+    live.notify(run.judged or run)
 
 
 def cancel_rows(run: Run, reason: str) -> int | None:
