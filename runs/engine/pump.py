@@ -78,7 +78,7 @@ class Pump:
         self.busy = 0
         self.share = max(1, self.plan.concurrency)
         self.wake = asyncio.Event()
-        self.drain = False
+        self.drain = self.dry = False
         self.abort_at = float("inf")
         self.reason = ""
         self.completed = 0
@@ -134,7 +134,8 @@ class Pump:
             claimed = await self._claim(wanted) if wanted else 0
             if wanted and not claimed and await self._nothing_left():
                 break
-            if claimed < wanted or not wanted:
+            self.dry = claimed < wanted  # then room in the window is no reason to ask again
+            if self.dry or not wanted:
                 await self._pause(0.5)
         for _ in self.workers:
             self.queue.put_nowait(None)
@@ -209,7 +210,7 @@ class Pump:
                 return
             finally:
                 self.busy -= 1
-            if self._wanted():
+            if not self.dry and self._wanted():
                 self.wake.set()
             if len(self.workers) > self.share:  # another process has joined
                 self.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -294,6 +295,8 @@ class Pump:
         for outcome in batch:
             self.in_hand.pop(outcome.trial.id, None)
             self._end(outcome.trial)
+        if not self.in_hand:
+            self.wake.set()  # the last of the run, perhaps
         self._obey(state.status)
         if state.judgings:
             self.shared.wake(state.judgings)
