@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable
 
 from judges.scorers import Subject, Verdict
-from registry.client import CallFailed, ChatRequest, Client, Completion
+from registry.client import CallFailed, ChatRequest, Client, Completion, EmbedRequest
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
-from runs.engine.reading import judged
+from runs.engine.reading import judged, likeness
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
@@ -28,9 +28,14 @@ STOPS_RUN = {
 async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
     """Calls the model once and scores what it says. Raises CannotRun when the run must wait for a person."""
     assert plan.endpoint is not None
-    request = ChatRequest(plan.model, work.chat, dict(plan.params), stream=plan.streams)
+    semantic = plan.judge.semantic if plan.judge else None
     try:
-        completion = await client.complete(plan.endpoint, request, on_text if plan.streams else None)
+        if semantic and work.embedded:
+            texts = EmbedRequest(plan.model, work.embedded.texts, dict(plan.params))
+            completion = likeness(semantic, work.embedded, await client.embed(plan.endpoint, texts))
+        else:
+            chat = ChatRequest(plan.model, work.chat, dict(plan.params), stream=plan.streams)
+            completion = await client.complete(plan.endpoint, chat, on_text if plan.streams else None)
     except CallFailed as failed:
         if failed.kind in STOPS_RUN:
             raise CannotRun(
@@ -54,8 +59,8 @@ async def settled_outcome(plan: Plan, work: Work) -> Outcome:
         response=work.answer.text,
         finish_reason=work.answer.finish_reason,
         sent=False,
-        cached=True,
-        cache_key=work.cache_key,
+        cached=work.answer.cached,
+        cache_key=work.cache_key if work.answer.cached else "",
     )
     return await scored(plan, work, outcome)
 

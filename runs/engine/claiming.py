@@ -57,4 +57,7 @@ def _with_answers(work: Sequence[Work]) -> list[Work]:
             "cache_key", "response", "finish_reason"
         )
     }
-    return [replace(each, answer=answers.get(each.cache_key)) if each.cache_key else each for each in work]
+    return [
+        replace(each, answer=answers.get(each.cache_key)) if each.cache_key and not each.answer else each
+        for each in work
+    ]

@@ -11,6 +11,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from judges.options import read_options
+from judges.scorers.semantic import Semantic
 from runs.engine.rowset import encode, rowset
 from runs.models import Run
 
@@ -26,6 +28,7 @@ class Judge:
     panel: str
     passes: int
     frozen: Mapping[str, Any]
+    semantic: Semantic | None = None  # instead of a judge model's verdict, the likeness of embeddings
 
     @property
     def compares(self) -> bool:
@@ -62,7 +65,13 @@ def judge_of(run: Run) -> Judge | None:
         panel=run.panel,
         passes=max(1, run.passes),
         frozen=run.config["judge"],
+        semantic=_semantic(run.config["judge"]),
     )
+
+
+def _semantic(frozen: Mapping[str, Any]) -> Semantic | None:
+    """Raises BadOptions."""
+    return Semantic(read_options(Semantic, frozen["options"])) if frozen["kind"] == Semantic.key else None
 
 
 def order(run_id: int, item_ids: Iterable[int] | None = None) -> tuple[int, ...]:

@@ -2,14 +2,17 @@
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from datasets.assets import asset_bytes
 from datasets.models import Item, ItemAsset
+from judges.scorers import Subject, Verdict
+from judges.scorers.semantic import Semantic, settled
 from runs.engine.asking import Question, cache_key, input_tokens, question
 from runs.engine.judging import Judge
 from runs.engine.leases import Claimed
-from runs.engine.plan import Plan, Work
+from runs.engine.plan import Answer, Plan, Work
 from runs.engine.reading import judge_question
 from runs.engine.rowset import among
 from runs.models import HandAnswer, Trial, TrialState
@@ -27,6 +30,8 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
         answers = HandAnswer.objects.filter(trial_id__in=among([trial.id for trial in claimed]))
         given = dict(answers.values_list("trial_id", "text"))
         return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
+    if plan.judge and plan.judge.semantic:
+        return _semantic_work(plan, plan.judge.semantic, claimed, items)
     if plan.judge:
         return _judge_work(plan, plan.judge, claimed, items, images)
     return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
@@ -58,6 +63,25 @@ def _judge_work(
             images.get(trial.item_id, []),
         )
         work.append(_asking(plan, trial, row, asked))
+    return work
+
+
+def _semantic_work(
+    plan: Plan, semantic: Semantic, claimed: Sequence[Claimed], items: Mapping[int, Mapping[str, Any]]
+) -> list[Work]:
+    """The texts to embed; a query for the responses. Where nothing need be asked, the verdict is there."""
+    ids = [trial.judged for trial in claimed if trial.judged]
+    responses = dict(Trial.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "response"))
+    work = []
+    for trial in claimed:
+        row = items[trial.item_id]
+        asked = semantic.asked(Subject(responses[trial.judged or 0], row["references"], row["choices"]))
+        if isinstance(asked, Verdict):
+            answer = Answer(settled(asked), "", cached=False)
+            work.append(replace(_asking(plan, trial, row, Question([])), answer=answer))
+            continue
+        chat = [{"role": "user", "content": text, "rule": asked.rule} for text in asked.texts]
+        work.append(replace(_asking(plan, trial, row, Question(chat)), embedded=asked))
     return work
 
 

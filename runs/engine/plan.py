@@ -8,6 +8,7 @@ from typing import Any
 from evalportal.lib.plugins import UnknownPlugin
 from evalportal.lib.secret_fields import UndecryptableSecret
 from judges.scorers import BadOptions, Scorer, build_scorer
+from judges.scorers.semantic import Asked
 from registry.client import Endpoint
 from registry.models import Capability
 from registry.selectors import registered_in
@@ -28,10 +29,11 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an earlier, identical call was answered."""
+    """What an earlier, identical call was answered, or what is known without one."""
 
     text: str
     finish_reason: str
+    cached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Work:
     tokens: int = 0
     cache_key: str = ""
     answer: Answer | None = None
+    embedded: Asked | None = None  # of semantic similarity
 
     @property
     def asks(self) -> bool:
@@ -129,6 +132,7 @@ def _plan(run_id: int) -> Plan:
         endpoint = Endpoint.of(provider) if fresh and provider else None
     except UndecryptableSecret as error:
         raise CannotRun(f"The key of {provider} cannot be read: {error}. Then resume.") from error
+    judge = judge_of(run)
     prices = [Decimal(frozen[name]) if frozen.get(name) else None for name in ("input_price", "output_price")]
     return Plan(
         run_id=run_id,
@@ -136,7 +140,11 @@ def _plan(run_id: int) -> Plan:
         total=run.judged.total * run.passes if run.judged else run.total,
         template=config["template"],
         params=_flat(config["params"]),
-        scorers=[(each["name"], build_scorer(each["key"], each["options"])) for each in config["scorers"]],
+        scorers=[
+            (each["name"], build_scorer(each["key"], each["options"]))
+            for each in config["scorers"]
+            if "judging" not in each
+        ],
         concurrency=config["concurrency"],
         max_failures=config["max_failures"],
         model=frozen["name"],
@@ -155,8 +163,8 @@ def _plan(run_id: int) -> Plan:
         output_price=prices[1],
         cache_scope=_cache_scope(run) if fresh and config.get("cache") else None,
         ceilings=ceilings_of(run) if fresh else None,
-        answer_tokens=output_limit(config["params"]) or max(ASSUMED_ANSWER, 4 * _mean_answer(run)),
-        judge=judge_of(run),
+        answer_tokens=0 if judge and judge.semantic else _answer_tokens(run),
+        judge=judge,
     )
 
 
@@ -166,8 +174,10 @@ def _cache_scope(run: Run) -> Sequence[Any]:
     return [run.workspace_id, model["protocol"], model["base_url"], model["name"], run.config["params"]]
 
 
-def _mean_answer(run: Run) -> int:
-    return run.output_tokens // run.done if run.done else 0
+def _answer_tokens(run: Run) -> int:
+    """What is held back for an answer whose length nobody knows."""
+    mean = run.output_tokens // run.done if run.done else 0
+    return output_limit(run.config["params"]) or max(ASSUMED_ANSWER, 4 * mean)
 
 
 def _flat(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,16 @@ from typing import Any
 from django.conf import settings
 
 from judges.asking import judge_messages, nonce_for
+from judges.scorers.semantic import Asked, Semantic
 from judges.templating import TemplateProblem
-from judges.verdicts import NoVerdict, read_verdict
+from judges.verdicts import JudgeVerdict, NoVerdict, read_verdict
+from registry.client import Completion, Embeddings
 from runs.engine.asking import Question, with_images
 from runs.engine.judging import Judge
 from runs.engine.outcomes import Outcome
-from runs.engine.votes import verdict_of
+from runs.engine.votes import said_in, verdict_of
 
+Said = JudgeVerdict | NoVerdict
 UNREADABLE = "unreadable_verdict"  # the outcome of an attempt
 BEGINNING = 2_000  # characters of an unreadable answer that its attempt keeps
 NO_OPPONENT = "The response that it is to be compared with is gone."
@@ -38,9 +41,32 @@ def judge_question(
     return Question(with_images(messages, images))
 
 
+def likeness(semantic: Semantic, asked: Asked, found: Embeddings) -> Completion:
+    """What is kept of embeddings: how near the response comes, not the vectors."""
+    return Completion(
+        text=semantic.read(asked, found.vectors),
+        finish_reason="",
+        input_tokens=found.input_tokens,
+        output_tokens=0,
+        latency_ms=found.latency_ms,
+        first_token_ms=None,
+        status_code=found.status_code,
+    )
+
+
+def said_of(judge: Judge, response: str, swapped: bool, finish_reason: str) -> Said:
+    """The verdict in what a judging's trial was answered."""
+    if judge.semantic:
+        return said_in(judge.semantic.verdict(response))
+    return read_verdict(judge.frozen, response, swapped, finish_reason)
+
+
 def judged(judge: Judge, outcome: Outcome, may_ask_again: bool) -> Outcome:
     """The outcome with the verdict that its answer holds. One that cannot be read was paid for and stays on
     record; the trial is asked again, or errored."""
+    if judge.semantic:
+        outcome.verdicts = [(judge.scorer, judge.semantic.verdict(outcome.response))]
+        return outcome
     swapped = judge.swapped(outcome.trial.epoch)
     said = read_verdict(judge.frozen, outcome.response, swapped, outcome.finish_reason)
     if not isinstance(said, NoVerdict):
