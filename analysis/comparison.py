@@ -126,13 +126,17 @@ class Comparison:
 
     def figure(self, run: int, within: Mask | None = None) -> Interval:
         """The run's share or mean over the common items, or over those of a mask."""
-        values = self.scores[self.common if within is None else self.common & within, run]
+        return self._figure(self.scores[self.common if within is None else self.common & within, run])
+
+    def _figure(self, values: Floats) -> Interval:
         return wilson(int(values.sum()), len(values)) if self.binary else t_interval(values)
 
     def difference(self, first: int, second: int, within: Mask | None = None) -> Difference:
         """Second minus first: McNemar for verdicts, paired t for values and for means of epochs."""
         rows = self.common if within is None else self.common & within
-        a, b = self.scores[rows, first], self.scores[rows, second]
+        return self._difference(self.scores[rows, first], self.scores[rows, second])
+
+    def _difference(self, a: Floats, b: Floats) -> Difference:
         return paired_binary(pairs_of(a, b)) if self.binary else paired_mean(a, b)
 
     def group_figure(self, group: Sequence[int]) -> Interval:
@@ -162,15 +166,15 @@ class Comparison:
 
     def sections(self, baseline: int = 0) -> list[SectionRow]:
         """In the dataset's order; items without a section, and a single section, give no row."""
-        others = range(len(self.runs))
         rows = []
         for code, name in enumerate(self.section_names if len(self.section_names) > 1 else ()):
-            within = self.section == code
+            columns = self.scores[self.common & (self.section == code)].T
+            home = columns[baseline]
             differences = [
-                None if run == baseline else self.difference(baseline, run, within) for run in others
+                None if run == baseline else self._difference(home, column)
+                for run, column in enumerate(columns)
             ]
-            n = int((within & self.common).sum())
-            rows.append(SectionRow(name, n, self.figure(baseline, within), differences))
+            rows.append(SectionRow(name, len(home), self._figure(home), differences))
         return rows
 
     def bounds(self, first: int, second: int) -> PairedBounds | None:
@@ -284,9 +288,7 @@ def _joined(runs: Sequence[Run], scorer: str, found: Sequence[Outcomes], values:
     right = np.stack([each.right[at] for each, at in held], axis=1)
     scores = right if verdicts else np.stack([each.value[at] for each, at in held], axis=1)
     scored = ~np.isnan(scores)
-    names, items, codes = sections_of(runs[0])
-    first = found[0].items[rows[0]]
-    section = codes[np.searchsorted(items, first)] if len(items) else np.full(len(first), NO_SECTION)
+    names, section = _sections(runs[0], found[0].items[rows[0]])
     return Comparison(
         runs=runs,
         scorer=scorer,
@@ -301,6 +303,15 @@ def _joined(runs: Sequence[Run], scorer: str, found: Sequence[Outcomes], values:
         section_names=names,
         section=section,
     )
+
+
+def _sections(run: Run, items: Integers) -> tuple[list[str], Integers]:
+    """Names of the sections that the items are in, and for each item its place among them."""
+    names, known, codes = sections_of(run)
+    if not len(known):
+        return [], np.full(len(items), NO_SECTION)
+    held, section = np.unique(codes[np.searchsorted(known, items)], return_inverse=True)
+    return [names[code] for code in held], section
 
 
 def _meeting(runs: Sequence[Run], found: Sequence[Outcomes]) -> list[Integers]:

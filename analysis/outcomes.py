@@ -4,6 +4,7 @@ The database packs each column into one text, so that 100,000 trials cost no Pyt
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -81,7 +82,13 @@ def outcomes_of(run: Run, scorer: str) -> Outcomes:
 
 
 def _kept_outcomes(run: Run, scorer: str, plain: bool) -> Outcomes:
-    return kept.of(("outcomes", *same(run), scorer, plain), lambda: _outcomes(run.pk, scorer, plain))
+    if plain:
+        return _passed_over(run)[0]
+    return kept.of(("outcomes", *same(run), scorer), lambda: _outcomes(run.pk, scorer))
+
+
+def _passed_over(run: Run) -> tuple[Outcomes, npt.NDArray[np.int32]]:
+    return kept.of(("trials", *same(run)), lambda: _trials(run.pk))
 
 
 def same(run: Run) -> tuple[int, datetime, int]:
@@ -89,19 +96,25 @@ def same(run: Run) -> tuple[int, datetime, int]:
     return run.pk, run.created_at, run.sequence
 
 
-def _outcomes(run_id: int, scorer: str, plain: bool) -> Outcomes:
-    """`plain`: the verdict that trials carry says it all."""
+def _trials(run_id: int) -> tuple[Outcomes, npt.NDArray[np.int32]]:
+    """By the verdict that trials carry, and ascending latencies: one pass over the rows: rows cost most."""
+    packed = Trial.objects.filter(run=run_id).aggregate(
+        items=Packed("item_id"), codes=Packed(_code("")), latencies=Packed(Coalesce("latency_ms", Value(-1)))
+    )
+    codes, latencies = _integers(packed["codes"]), _integers(packed["latencies"])
+    made = latencies[(codes <= Code.UNSCORED) & (latencies >= 0)].astype(np.int32)
+    return _by_item(_integers(packed["items"]), codes, codes.astype(np.float64)), np.sort(made)
+
+
+def _outcomes(run_id: int, scorer: str) -> Outcomes:
     trials = Trial.objects.filter(run=run_id).order_by()
-    source = "" if plain else "verdict__"
-    if not plain:
-        trials = trials.annotate(verdict=FilteredRelation("scores", condition=Q(scores__scorer=scorer)))
-    columns = {"items": Packed("item_id"), "codes": Packed(_code(source))}
-    if not plain:
-        columns["values"] = Packed(Coalesce("verdict__value", Value(0.0)))
-    packed = trials.aggregate(**columns)
-    items, codes = _integers(packed["items"]), _integers(packed["codes"])
-    values = codes.astype(np.float64) if plain else _floats(packed["values"])
-    return _by_item(items, codes, values)
+    trials = trials.annotate(verdict=FilteredRelation("scores", condition=Q(scores__scorer=scorer)))
+    packed = trials.aggregate(
+        items=Packed("item_id"),
+        codes=Packed(_code("verdict__")),
+        values=Packed(Coalesce("verdict__value", Value(0.0))),
+    )
+    return _by_item(_integers(packed["items"]), _integers(packed["codes"]), _floats(packed["values"]))
 
 
 def _code(source: str) -> Case:
@@ -177,15 +190,22 @@ def _answers(run_id: int, scorer: str) -> tuple[Integers, Integers]:
 def sections_of(run: Run) -> tuple[list[str], Integers, Integers]:
     """Names in the dataset's order, ascending item ids, and each item's section as a number.
 
-    One query, then none: a run's items stay. Loads the dataset version.
+    Of the whole version where the run holds as much, which other runs then share; else of the run.
+    One query, then none: items stay. Loads the dataset version.
     """
-    known = tuple(section["name"] for section in run.dataset_version.sections)
-    return kept.of(("sections", run.pk, run.created_at, known), lambda: _sections(run.pk, known))
+    version = run.dataset_version
+    known = tuple(section["name"] for section in version.sections)
+    if version.item_count <= run.total:
+        rows = Item.objects.filter(version=version.pk).order_by().values("section")
+        key: tuple[Any, ...] = ("sections", "version", version.pk, version.created_at)
+        return kept.of((*key, known), lambda: _sections(rows.annotate(items=Packed("id")), known))
+    trials = Trial.objects.filter(run=run.pk, epoch=1).order_by().values("section")
+    key = ("sections", "run", run.pk, run.created_at)
+    return kept.of((*key, known), lambda: _sections(trials.annotate(items=Packed("item_id")), known))
 
 
-def _sections(run_id: int, known: tuple[str, ...]) -> tuple[list[str], Integers, Integers]:
-    rows = Trial.objects.filter(run=run_id, epoch=1).order_by().values("section")
-    found = {row["section"]: _integers(row["items"]) for row in rows.annotate(items=Packed("item_id"))}
+def _sections(rows: Iterable[Any], known: tuple[str, ...]) -> tuple[list[str], Integers, Integers]:
+    found = {row["section"]: _integers(row["items"]) for row in rows}
     names = [name for name in known if name in found] + sorted(set(found) - set(known))
     items = np.concatenate([found[name] for name in names]) if names else np.zeros(0, dtype=np.int64)
     codes = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
@@ -195,12 +215,7 @@ def _sections(run_id: int, known: tuple[str, ...]) -> tuple[list[str], Integers,
 
 def latencies_of(run: Run) -> npt.NDArray[np.int32]:
     """Ascending, in ms, of the calls that were made and accepted; one query, then none."""
-    return kept.of(("latencies", *same(run)), lambda: _latencies(run.pk))
-
-
-def _latencies(run_id: int) -> npt.NDArray[np.int32]:
-    called = Trial.objects.filter(run=run_id, state=TrialState.DONE, latency_ms__isnull=False).order_by()
-    return np.sort(_integers(called.aggregate(found=Packed("latency_ms"))["found"]).astype(np.int32))
+    return _passed_over(run)[1]
 
 
 def contents_of(version_id: int, made: datetime) -> tuple[Integers, Words]:
