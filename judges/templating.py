@@ -268,6 +268,11 @@ def check_template(source: str, names: Collection[str] = PROMPT_NAMES) -> list[s
     return problems
 
 
+def names_used(source: str) -> frozenset[str]:
+    """The names that a template asks for; none if it cannot be read."""
+    return frozenset() if check_template(source) else _names_used(source)
+
+
 def columns_used(source: str) -> set[str] | None:
     """The metadata columns that a template names; None if it uses them all or cannot be read."""
     try:

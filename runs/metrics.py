@@ -13,6 +13,7 @@ from django.utils import timezone
 from judges.metrics import Estimate, mean_estimate, proportion
 from judges.metrics.clustered import ClusterSums, share_from_sums
 from runs.models import Run, Tally
+from runs.variations import turns_of
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,10 @@ def verdict_estimate(run: Run, sums: "Sums | Tally") -> Estimate | None:
 
 
 def share_of(run: Run, scorer: str, sums: "Sums | Tally") -> Estimate:
-    """The share that passes. With epochs it respects that those of one item hang together: from the finished
-    run's summary, before as if they always agreed. Needs a scored trial."""
-    epochs = int(run.config.get("epochs") or 1)
-    if epochs == 1:
+    """The share that passes. With epochs or variants it respects that those of one item hang together: from
+    the finished run's summary, before as if they always agreed. Needs a scored trial."""
+    turns = turns_of(run.config)
+    if turns == 1:
         return proportion(sums.passed, sums.scored)
     kept = run.summary.get("clusters", {}).get(scorer, {})
     names = [sums.section] if isinstance(sums, Tally) else list(kept)
@@ -134,10 +135,22 @@ def share_of(run: Run, scorer: str, sums: "Sums | Tally") -> Estimate:
         whole = reduce(add, parts)
         if (whole.n, whole.hits) == (sums.scored, sums.passed):
             return share_from_sums(whole)
-    wide = proportion(round(sums.passed / epochs), max(1, round(sums.scored / epochs)))
+    wide = proportion(round(sums.passed / turns), max(1, round(sums.scored / turns)))
     share = sums.passed / sums.scored
     low, high = min(share, wide.low or 0.0), max(share, 1.0 if wide.high is None else wide.high)
     return Estimate(share, low, high, sums.scored, sums.passed)
+
+
+def mean_of(run: Run, sums: Sums) -> Estimate:
+    """Of the values; with several trials an item, its interval is as wide as if an item's always agreed."""
+    found = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
+    turns = turns_of(run.config)
+    if turns == 1:
+        return found
+    items = max(1, round(sums.scored / turns))
+    share = items / sums.scored
+    wide = mean_estimate(sums.value_sum * share, sums.value_sum_squares * share, items)
+    return replace(found, low=wide.low, high=wide.high)
 
 
 def win_rate(sums: "Sums | Tally") -> Estimate:
@@ -163,7 +176,7 @@ def _scorer_metrics(
         words = f"{title}, pass" if scorer.get("kind") == "score" else str(title)
         metrics.append(_as_metric(scorer["name"], words, share, partial, note))
     if sums.scored and (primary or not sums.binary):
-        mean = mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored)
+        mean = mean_of(run, sums)
         key, label = ("mean", "Mean score") if primary else (f"{scorer['name']}_mean", f"{title}, mean")
         metrics.append(
             Metric(

@@ -16,6 +16,7 @@ from runs.engine.plan import Answer, Plan, Work
 from runs.engine.reading import judge_question
 from runs.engine.rowset import among
 from runs.models import HandAnswer, Trial, TrialState
+from runs.selectors_variants import paraphrases_of
 
 
 def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
@@ -32,26 +33,33 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
         return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
     if plan.judge and plan.judge.semantic:
         return _semantic_work(plan, plan.judge.semantic, claimed, items)
+    approved = paraphrases_of(ids) if plan.variants.reads_paraphrases else {}
+    rows = {
+        trial.id: plan.variants.asked(items[trial.item_id], trial.epoch, approved.get(trial.item_id))
+        for trial in claimed
+    }
     if plan.judge:
-        return _judge_work(plan, plan.judge, claimed, items, images)
-    return [_work(plan, trial, items[trial.item_id], images.get(trial.item_id, ())) for trial in claimed]
+        return _judge_work(plan, plan.judge, claimed, rows, images)
+    return [_work(plan, trial, rows[trial.id], images.get(trial.item_id, ())) for trial in claimed]
 
 
 def _judge_work(
     plan: Plan,
     judge: Judge,
     claimed: Sequence[Claimed],
-    items: Mapping[int, Mapping[str, Any]],
+    asked_rows: Mapping[int, Mapping[str, Any]],
     images: Mapping[int, list[tuple[str, str]]],
 ) -> list[Work]:
-    """What a judge is asked about the responses; a query for them, and one for the opponent's."""
+    """What a judge is asked about the responses, each beside its item as it was asked, by trial; a query for
+    them, and one for the opponent's."""
     ids = [trial.judged for trial in claimed if trial.judged]
     rows = Trial.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "epoch", "response")
     responses = {pk: (epoch, response) for pk, epoch, response in rows}
+    items = {trial.item_id for trial in claimed}
     others = _opposing(judge.opponent_id, items) if judge.opponent_id else {}
     work = []
     for trial in claimed:
-        row = items[trial.item_id]
+        row = asked_rows[trial.id]
         epoch, response = responses[trial.judged or 0]
         context = {**_context(trial, row), "references": row["references"], "messages": row["messages"]}
         asked = judge_question(
@@ -108,14 +116,16 @@ def _work(plan: Plan, trial: Claimed, row: Mapping[str, Any], images: Sequence[t
         return Work(*content, recorded=known)
     if not all(data for _, data in images):
         return Work(*content, problem=("not_sent", "The file of its image is gone."))
-    return _asking(plan, trial, row, question(plan.template, _context(trial, row), row["messages"], images))
+    template = plan.variants.template_of(trial.epoch)
+    return _asking(plan, trial, row, question(template, _context(trial, row), row["messages"], images))
 
 
 def _asking(plan: Plan, trial: Claimed, row: Mapping[str, Any], asked: Question) -> Work:
     content = (trial, row["prompt"], row["choices"], row["references"], row["metadata"])
     if asked.problem:
         return Work(*content, problem=("template", asked.problem))
-    key = "" if plan.cache_scope is None else cache_key(plan.cache_scope, asked.messages, trial.epoch)
+    turn = trial.epoch if plan.judge else plan.variants.epoch(trial.epoch)
+    key = "" if plan.cache_scope is None else cache_key(plan.cache_scope, asked.messages, turn)
     tokens = input_tokens(asked.messages) + plan.answer_tokens
     return Work(*content, chat=asked.messages, tokens=tokens, cache_key=key)
 

@@ -18,6 +18,7 @@ from runs.engine.gates import Limits
 from runs.engine.judging import Judge, judge_of
 from runs.engine.leases import Claimed
 from runs.models import BY_HAND, Run
+from runs.variations import Variants, variants_of
 
 ASSUMED_ANSWER = 1_024  # tokens, where neither the parameters nor experience say
 MAX_COST = 1_000  # dollars of one call; above it, the usage that the endpoint reports is nonsense
@@ -67,7 +68,7 @@ class Plan:
     run_id: int
     workspace_id: int
     total: int
-    template: str
+    variants: Variants
     params: Mapping[str, Any]
     scorers: Sequence[tuple[str, Scorer[Any]]]
     concurrency: int
@@ -138,7 +139,7 @@ def _plan(run_id: int) -> Plan:
         run_id=run_id,
         workspace_id=run.workspace_id,
         total=run.judged.total * run.passes if run.judged else run.total,
-        template=config["template"],
+        variants=variants_of(run.judged.config if run.judged else config, run.passes),
         params=_flat(config["params"]),
         scorers=[
             (each["name"], build_scorer(each["key"], each["options"]))

@@ -10,6 +10,7 @@ from django.db.models import F
 
 from judges.metrics import quantile_estimate
 from runs.models import Run, Trial, TrialState
+from runs.variations import turns_of
 
 EXACT_UP_TO = 5_000
 
@@ -17,8 +18,8 @@ EXACT_UP_TO = 5_000
 def summarise(run_id: int, final: bool = False) -> None:
     """Quantiles over the run and the median by section: exact at the end, before that of at most 5,000
     trials evenly spread over the run, so that its cost does not grow with the run."""
-    run = Run.objects.filter(pk=run_id).values_list("total", "config__epochs").first()
-    total, epochs = run[0] if run else 0, (run[1] or 1) if run else 1
+    run = Run.objects.filter(pk=run_id).only("total", "config").first()
+    total, turns = (run.total, turns_of(run.config)) if run else (0, 1)
     rows = Trial.objects.filter(run_id=run_id, state=TrialState.DONE, latency_ms__isnull=False)
     if not final and total > EXACT_UP_TO:
         rows = rows.annotate(place=F("seq") % (-(-total // EXACT_UP_TO))).filter(place=0)
@@ -30,14 +31,14 @@ def summarise(run_id: int, final: bool = False) -> None:
     if every:
         sections = {name: _median(latencies) for name, latencies in by_section.items()}
         found = {"latency": _quantiles(every), "sections": sections}
-    if final and epochs > 1:
+    if final and turns > 1:
         found["clusters"] = _clusters(run_id)
     if found:
         Run.objects.filter(pk=run_id).update(summary=found)
 
 
 def _clusters(run_id: int) -> dict[str, dict[str, list[int]]]:
-    """By scorer and section, what the interval of a share over the epochs of items needs: `ClusterSums`."""
+    """By scorer and section, what the interval of a share over the turns of items needs: `ClusterSums`."""
     found: dict[str, dict[str, list[int]]] = defaultdict(dict)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,6 +1,7 @@
 """What a run keeps of its launch for ever: plain data, no secrets."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from datasets.subsets import subset_frozen
@@ -33,6 +34,7 @@ def frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dic
             for scorer in wish.scorers
         ],
         "epochs": wish.epochs,
+        **_variations(plan),
         "limit": wish.limit,
         "sections": list(wish.sections),
         "item_ids": list(wish.item_ids),
@@ -54,7 +56,21 @@ def _subset(plan: LaunchPlan, wish: Launch) -> dict[str, Any]:
     """The saved part that was asked for, as it was defined then."""
     if plan.subset is None:
         return {}
-    return {"subset": subset_frozen(plan.subset, plan.trials_per_run // max(1, wish.epochs))}
+    return {"subset": subset_frozen(plan.subset, plan.items)}
+
+
+def _variations(plan: LaunchPlan) -> dict[str, Any]:
+    """Strategies with all their options, so that a later default changes nothing; nothing without any."""
+    frozen = [
+        {
+            "key": each.strategy.key,
+            "title": each.strategy.title,
+            "options": asdict(each.strategy.options),
+            "titles": list(each.strategy.titles),
+        }
+        for each in plan.varied
+    ]
+    return {"variations": frozen} if frozen else {}
 
 
 def frozen_model(model: RegisteredModel) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from datasets.models import DatasetVersion, Item, Subset
@@ -21,10 +22,10 @@ from registry.selectors import models_for
 from registry.services import model_by_name_only
 from runs.models import BY_HAND, Evaluation, LogLine, Run
 from runs.selectors_budget import month_of
-from runs.services import by_hand, forecast, judging
+from runs.services import by_hand, forecast, judging, varying
 from runs.services.ceilings import ceiling_problems
 from runs.services.freezing import frozen_config, scorer_name
-from runs.services.wish import Forecast, Launch, LaunchPlan, LaunchProblems, Target
+from runs.services.wish import Forecast, Launch, LaunchPlan, LaunchProblems, Target, Varied
 from runs.tasks import pump
 from workspaces import audit
 from workspaces.access import Access
@@ -44,7 +45,9 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     _check_scoring(wish, problems)
     _check_ceilings(wish, targets, problems)
     problems |= judging.launch_problems(access, wish, version, targets)
-    per_run = _trials(wish, _items(wish, version, subset) if version else 0)
+    items = _most(wish, _items(wish, version, subset) if version else 0)
+    varied = _varied(wish, version, subset, items, problems)
+    per_run = _trials(wish, items, varied)
     if version and version.item_count and not per_run:
         field = "subset_id" if subset else "sections"
         problems[field].append("No item of this version is in that subset or these sections, or named.")
@@ -63,13 +66,15 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         cost_basis=basis,
         tokens=sum(each.tokens for each in found),
         duration_s=forecast.duration(access.workspace, targets, wish, per_run) if calls else None,
-        half_width=forecast.half_width(per_run),
+        half_width=forecast.half_width(items),
         concurrency=min((forecast.concurrency_of(target, wish) for target in targets), default=0),
         month=month,
         problems=dict(problems),
         warnings=forecast.ceiling_warnings(found, wish, month) if found else (),
         bars=forecast.ceiling_bars(found, wish),
         subset=subset,
+        items=items,
+        varied=varied,
     )
 
 
@@ -98,17 +103,42 @@ def items_in(version: DatasetVersion, sections: Sequence[str]) -> int:
 
 def _items(wish: Launch, version: DatasetVersion, subset: Subset | None) -> int:
     if wish.item_ids or subset:
-        items = subset_items(subset, version) if subset else Item.objects.filter(version=version)
-        items = items.filter(pk__in=wish.item_ids) if wish.item_ids else items
-        items = items.filter(section__in=wish.sections) if wish.sections and not wish.item_ids else items
-        return items.count()
+        return _chosen(wish, version, subset).count()
     return items_in(version, wish.sections)
 
 
-def _trials(wish: Launch, items: int) -> int:
+def _chosen(wish: Launch, version: DatasetVersion, subset: Subset | None) -> QuerySet[Item]:
+    """The items of the launch, but for its limit."""
+    items = subset_items(subset, version) if subset else Item.objects.filter(version=version)
+    items = items.filter(pk__in=wish.item_ids) if wish.item_ids else items
+    return items.filter(section__in=wish.sections) if wish.sections and not wish.item_ids else items
+
+
+def _most(wish: Launch, items: int) -> int:
+    return min(items, max(1, wish.limit)) if wish.limit else items
+
+
+def _trials(wish: Launch, items: int, varied: Sequence[Varied] = ()) -> int:
     """Of each run. What is out of bounds is refused elsewhere, and must not break the forecast."""
-    most = min(items, max(1, wish.limit)) if wish.limit else items
-    return most * min(max(1, wish.epochs), MAX_TRIALS)
+    variants = sum(sum(each.items) for each in varied)
+    return (items + variants) * min(max(1, wish.epochs), MAX_TRIALS)
+
+
+def _varied(
+    wish: Launch,
+    version: DatasetVersion | None,
+    subset: Subset | None,
+    items: int,
+    problems: dict[str, list[str]],
+) -> list[Varied]:
+    """Nothing is read for a launch without variations."""
+    if not wish.variations or version is None:
+        return []
+    chosen = _chosen(wish, version, subset).order_by("position")
+    found, why_not = varying.varied(wish, version, chosen[:items] if wish.limit else chosen.order_by(), items)
+    if why_not:
+        problems["variations"] += why_not
+    return found
 
 
 def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> Evaluation:
@@ -157,8 +187,10 @@ def _opponent(
         return Run.objects.filter(workspace=access.workspace, pk=wish.opponent_run_id).first()
     if wish.opponent_recorded:
         recorded = replace(
-            wish, responses="recorded", alias="", cost_ceiling=None, token_ceiling=None, judges=()
-        )
+            wish, responses="recorded", alias="", cost_ceiling=None, token_ceiling=None, judges=(),
+            variations=(),
+        )  # fmt: skip
+        plan = replace(plan, varied=(), trials_per_run=_trials(recorded, plan.items))
         model = model_by_name_only(access, wish.opponent_recorded)
         return _create_run(access, evaluation, plan, recorded, model)
     return runs[0]
@@ -202,7 +234,7 @@ def _targets(
     elif wish.responses == BY_HAND:
         targets += by_hand.named_targets(wish.recorded_names)
         problems |= by_hand.launch_problems(
-            wish, version, targets, _trials(wish, version.item_count if version else 0)
+            wish, version, targets, _trials(wish, _most(wish, version.item_count if version else 0))
         )
     elif wish.responses == "fresh":
         silent = [target.title for target in targets if target.model and not target.model.is_callable]
@@ -323,8 +355,11 @@ def _create_run(
     )
     insert_trials(
         run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections, item_ids=wish.item_ids,
-        subset=plan.subset,
+        subset=plan.subset, varied=plan.varied,
     )  # fmt: skip
+    if plan.varied:  # a paraphrase may have been withdrawn since the plan
+        run.total = run.trials.count()
+        run.save(update_fields=["total"])
     LogLine.objects.create(
         run=run,
         at=timezone.now(),
@@ -343,8 +378,15 @@ def insert_trials(
     sections: Sequence[str] = (),
     item_ids: Sequence[int] = (),
     subset: Subset | None = None,
+    varied: Sequence[Varied] = (),
 ) -> None:
-    """All trials of a run in one statement; `seq` goes item by item, epochs side by side."""
+    """All trials of a run in one statement; `seq` goes item by item, its turns side by side."""
+    turns = epochs * (1 + sum(len(each.items) for each in varied))
+    wanted, given = varying.turns_wanted(run.dataset_version, epochs, varied)
+    # Where items differ in turns, their place is counted; else it is known.
+    seq = "ROW_NUMBER() OVER (ORDER BY chosen.place, epochs.epoch)" if wanted else (
+        f"(chosen.place - 1) * {turns} + epochs.epoch"
+    )  # fmt: skip
     column, chosen = ("id", item_ids) if item_ids else ("section", sections)
     within = f"AND {column} IN ({', '.join(['%s'] * len(chosen))})" if chosen else ""
     drawn: Sequence[Any] = ()
@@ -361,10 +403,10 @@ def insert_trials(
                 FROM datasets_item WHERE version_id = %s {within}
             )
             INSERT INTO runs_trial (run_id, item_id, epoch, seq, section)
-            SELECT %s, chosen.id, epochs.epoch, (chosen.place - 1) * %s + epochs.epoch, chosen.section
+            SELECT %s, chosen.id, epochs.epoch, {seq}, chosen.section
             FROM chosen CROSS JOIN epochs
-            WHERE chosen.place <= %s
+            WHERE chosen.place <= %s {wanted}
             ORDER BY chosen.place, epochs.epoch
             """,  # noqa: S608 (placeholders)
-            [epochs, run.dataset_version_id, *drawn, *chosen, run.pk, epochs, limit or 2**31 - 1],
+            [turns, run.dataset_version_id, *drawn, *chosen, run.pk, limit or 2**31 - 1, *given],
         )

@@ -10,6 +10,7 @@ from judges.models import JudgeVersion
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
 from runs.selectors_budget import Month, Spent
+from runs.variations import Strategy
 
 
 class LaunchProblems(Exception):
@@ -30,6 +31,7 @@ class Launch:
     version's recorded responses, or else of the launch's first model.
     `sections` narrows the version to those of its sections, `limit` to the first items of what is left;
     `item_ids` names items alone, a few. `subset_id` is a saved part of the dataset, taken before the others.
+    `variations` ([{"key", "options"}], docs/adr/0008-variations.md) asks each item in other ways too.
     """
 
     dataset_version_id: int | None
@@ -42,6 +44,7 @@ class Launch:
     label: str = ""
     name: str = ""
     epochs: int = 1
+    variations: Sequence[Mapping[str, Any]] = ()
     concurrency: int | None = None
     max_failures: int = 5
     limit: int | None = None
@@ -80,6 +83,14 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Varied:
+    """A strategy of the launch: by its variants, how many of the launch's items each can vary."""
+
+    strategy: Strategy[Any]
+    items: Sequence[int]
+
+
+@dataclass(frozen=True)
 class LaunchPlan:
     """What a launch will do, before it does. Costs are dollars; None where a price is unknown."""
 
@@ -99,3 +110,5 @@ class LaunchPlan:
     warnings: Sequence[str] = ()
     bars: Sequence[Spent] = ()
     subset: Subset | None = None
+    items: int = 0
+    varied: Sequence[Varied] = ()

@@ -1,0 +1,224 @@
+"""Variations: strategies, the trials of a launch, what the engine asks and how it is scored."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from datasets.models import DatasetVersion
+from judges.options import BadOptions
+from runs.engine.check import check_run
+from runs.engine.host import run_to_end
+from runs.metrics import run_metrics
+from runs.models import Run, Trial
+from runs.selectors import TrialFilter, trials_of
+from runs.selectors_pages import prompt_of_trial
+from runs.selectors_variants import show_as_asked
+from runs.services import LaunchProblems
+from runs.variations import Content, build_strategy, variants_of
+from runs.variations.shuffle_choices import moved, order_of
+from tests.stub_endpoint import StubEndpoint
+
+Launched = Callable[..., Run]
+CHOOSING = "{{ input }}{% for choice in choices %}{{ choice }}{% endfor %}"
+SHUFFLED = {"key": "shuffle_choices", "options": {"count": 3, "seed": 7}}
+OTHERS = {"key": "templates", "options": {"templates": ["First: {{ input }}", "Second: {{ input }}"]}}
+CHOICES = ["Paris", "Rome", "Oslo", "Bern"]
+CONTENT = Content("Where?", None, CHOICES, ["B"])
+
+
+def choosing(number: int, choices: int = 4) -> dict[str, Any]:
+    return {
+        "prompt": f"Question {number}?", "choices": [f"{number} {name}" for name in CHOICES[:choices]],
+        "references": ["B"],
+    }  # fmt: skip
+
+
+def finished(run: Run) -> Run:
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert check_run(run.pk) == {}
+    return run
+
+
+# Strategies
+
+
+def test_orders_differ_from_the_original_and_each_other_and_come_again() -> None:
+    orders = [order_of(CONTENT, 7, number) for number in range(1, 24)]
+    assert len({tuple(order) for order in [*orders, [0, 1, 2, 3]]}) == 24
+    assert orders == [order_of(CONTENT, 7, number) for number in range(1, 24)]
+    assert orders != [order_of(CONTENT, 8, number) for number in range(1, 24)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("B", "A"), ("b", "a"), ("(C)", "(D)"), ("Rome", "Rome"), (" rome ", " rome "), ("2", "3"),
+        ("A, D", "B, C"), ("A and D", "B and C"), ("AC", "BD"),
+        ('["A", "B"]', '["B", "A"]'), ("[0, 2]", "1, 3"),
+        ("none of them", "none of them"), ("9", "9"),
+    ],
+)  # fmt: skip
+def test_references_go_with_their_choice(reference: str, expected: str) -> None:
+    """New order: Rome, Paris, Bern, Oslo."""
+    assert moved(reference, CONTENT, [1, 0, 3, 2]) == expected
+
+
+def test_numbers_count_from_where_the_scorer_does() -> None:
+    config = {
+        "template": CHOOSING, "variations": [{**SHUFFLED, "titles": ["1", "2", "3"]}],
+        "scorers": [{"options": {"first_index": "1"}}],
+    }  # fmt: skip
+    row = {"prompt": "Where?", "messages": None, "choices": CHOICES, "references": ["1"]}
+    for turn in (2, 3, 4):
+        asked = variants_of(config).asked(row, turn)
+        assert asked["choices"][int(asked["references"][0]) - 1] == "Paris"
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "field"),
+    [
+        ("shuffle_choices", {"count": 0}, "count"), ("shuffle_choices", {"count": 11}, "count"),
+        ("templates", {}, "templates"), ("templates", {"templates": ["{{ inputt }}"]}, "templates"),
+        ("templates", {"templates": "a\n===\n" * 11}, "templates"),
+        ("templates", {"templates": 5}, "templates"),
+    ],
+)  # fmt: skip
+def test_options_are_checked(key: str, options: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadOptions) as bad:
+        build_strategy(key, options)
+    assert field in bad.value.problems
+
+
+# Launching
+
+
+def test_each_item_is_asked_as_it_is_and_otherwise(
+    launched: Launched, stub: StubEndpoint, engine: None
+) -> None:
+    stub.set(text="A")
+    run = launched(
+        [choosing(1), choosing(2), choosing(3, choices=2), {"prompt": "Free?", "references": ["A"]}],
+        template=CHOOSING, epochs=2, variations=[SHUFFLED, OTHERS], scorers=[{"key": "multiple_choice"}],
+    )  # fmt: skip
+    # Three orders of four choices, one of two, none of none; two templates of all; two epochs of each.
+    assert run.total == run.trials.count() == 2 * ((1 + 3 + 2) * 2 + (1 + 1 + 2) + (1 + 2))
+    assert list(run.trials.order_by("seq").values_list("seq", flat=True)) == list(range(1, run.total + 1))
+    assert [each["titles"] for each in run.config["variations"]] == [
+        ["Order 1", "Order 2", "Order 3"],
+        ["Template 1", "Template 2"],
+    ]
+    finished(run)
+    assert stub.stats.total == run.total
+    asked = {request["messages"][-1]["content"] for request in stub.requests}
+    assert {"First: Question 1?", "Second: Free?"} <= asked
+    variants = variants_of(run.config)
+    for trial in run.trials.select_related("item"):
+        place = variants.place(trial.epoch)
+        show_as_asked(run, [trial])
+        prompt = prompt_of_trial(run, trial).messages[-1]["content"]
+        assert prompt in asked
+        if 1 <= place <= 3:
+            first_is_right = trial.item.choices[0].endswith("Rome")
+            assert trial.passed is first_is_right
+            assert prompt.startswith(f"{trial.item.prompt}{trial.item.choices[0]}")
+        elif trial.item.choices:
+            assert trial.passed is False
+    assert run.trials.filter(passed=True, item__position__lte=3).exists()
+
+
+def test_a_launch_without_variations_is_as_it_was(launched: Launched) -> None:
+    run = launched(3)
+    assert "variations" not in run.config
+    assert run.total == 3
+
+
+def test_a_limit_and_sections_hold_for_variants_too(launched: Launched) -> None:
+    items = [choosing(number) | {"section": "even" if number % 2 == 0 else "odd"} for number in range(1, 9)]
+    items[1]["choices"] = []
+    run = launched(
+        items, template=CHOOSING, variations=[SHUFFLED], sections=["even"], limit=3,
+        scorers=[{"key": "multiple_choice"}],
+    )  # fmt: skip
+    assert run.total == run.trials.count() == 3 + 2 * 3
+    assert set(run.trials.values_list("item__position", flat=True)) == {2, 4, 6}
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"variations": [SHUFFLED]}, "does not show"),
+        ({"variations": [SHUFFLED], "template": CHOOSING, "items": 3}, "No item here has enough"),
+        ({"variations": [OTHERS], "template": "First: {{ input }}"}, "Template 1 is the same"),
+        ({"variations": [{"key": "shufle_choices"}]}, "did you mean shuffle_choices"),
+        ({"variations": [OTHERS, OTHERS]}, "is there twice"),
+        ({"variations": [{"key": "shuffle_choices", "options": {"count": 0}}]}, "from 1 to 10"),
+    ],
+)
+def test_what_cannot_be_varied_is_refused_in_words(
+    wish: dict[str, Any], words: str, launched: Launched
+) -> None:
+    items = wish.pop("items", [choosing(1), choosing(2)])
+    with pytest.raises(LaunchProblems) as refused:
+        launched(items, **wish)
+    assert words in " ".join(refused.value.problems["variations"])
+    assert not Run.objects.exists()
+
+
+def test_choices_that_the_text_lists_too_are_not_shuffled(launched: Launched) -> None:
+    items = [choosing(1) | {"prompt": "Where? 1 Paris, 1 Rome, 1 Oslo or 1 Bern?"}]
+    with pytest.raises(LaunchProblems, match="own text lists"):
+        launched(items, template=CHOOSING, variations=[SHUFFLED])
+
+
+def test_recorded_responses_have_no_variants(
+    launched: Launched, dataset: Callable[..., DatasetVersion]
+) -> None:
+    version = dataset(
+        [{"prompt": "1?", "references": ["1"], "responses": {"gpt": "1"}}], response_models=["gpt"]
+    )
+    wish = {"model_ids": (), "recorded_names": ["gpt"], "responses": "recorded"}
+    with pytest.raises(LaunchProblems, match="are to the original"):
+        launched(version=version, variations=[OTHERS], **wish)
+
+
+# Figures
+
+
+def test_an_items_variants_are_one_cluster(launched: Launched, stub: StubEndpoint, engine: None) -> None:
+    """Four items that always agree over six variants: as sure as four answers, not as 24."""
+    stub.set(script=lambda body: "A" if "Question 1?" in body["messages"][-1]["content"] else "C")
+    items = [{"prompt": f"Question {number}?", "references": ["A"]} for number in range(1, 5)]
+    templates = {"key": "templates", "options": {"templates": [f"{n}: {{{{ input }}}}" for n in range(5)]}}
+    run = finished(launched(items, variations=[templates], scorers=[{"key": "exact_match"}]))
+    once = finished(launched(items, scorers=[{"key": "exact_match"}]))
+    wide, narrow = (next(m for m in run_metrics(each) if m.key == "accuracy") for each in (run, once))
+    assert (wide.value, wide.n, narrow.value, narrow.n) == (0.25, 24, 0.25, 4)
+    assert wide.high is not None and narrow.high is not None and wide.low is not None
+    assert wide.high - wide.low > 0.6
+
+
+def test_a_repeat_meets_the_cache_and_a_template_its_own_answers(
+    launched: Launched, stub: StubEndpoint, dataset: Callable[..., DatasetVersion], engine: None
+) -> None:
+    version = dataset(4)
+    finished(launched(version=version, template="First: {{ input }}", cache=True))
+    run = finished(launched(version=version, variations=[OTHERS], cache=True))
+    assert (run.total, run.cached) == (12, 4)
+
+
+def test_which_items_flip_is_a_filter(launched: Launched, stub: StubEndpoint, engine: None) -> None:
+    answers = {"Question 1?": "A", "First: Question 2?": "A"}
+    stub.set(
+        script=lambda body: next((a for q, a in answers.items() if q in body["messages"][-1]["content"]), "C")
+    )
+    items = [{"prompt": f"Question {number}?", "references": ["A"]} for number in range(1, 5)]
+    run = finished(launched(items, variations=[OTHERS], scorers=[{"key": "exact_match"}]))
+    found = trials_of(run, TrialFilter(flips=True))
+    assert list(found.order_by("seq").values_list("item__position", "passed")) == [
+        (2, False),
+        (2, True),
+        (2, False),
+    ]
+    assert not Trial.objects.exclude(run=run).exists()
