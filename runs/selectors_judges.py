@@ -121,13 +121,14 @@ def judge_rows(run: Run) -> list[JudgeRow]:
     if not entries:
         return []
     judgings = {each.pk: each for each in run.judgings.select_related("workspace", "model", "opponent")}
+    at_rest = run.is_finished and all(each.is_finished for each in judgings.values())
     sums = sums_by_scorer(run.tallies.all())
     return [
         JudgeRow(
             entry=entry,
             judging=judgings.get(entry["judging"]),
             sums=sums.get(entry["name"], Sums()),
-            said=said_by(run, entry["name"], sums.get(entry["name"], Sums())),
+            said=said_by(run, entry["name"], sums.get(entry["name"], Sums()), at_rest=at_rest),
             total=run.total,
             waits=_waits(entry, judgings.values(), sums),
         )
@@ -147,13 +148,14 @@ def _waits(entry: Mapping[str, Any], judgings: Iterable[Run], sums: Mapping[str,
     return [Waits(each, most - count[each.scorer]) for each in paused if count[each.scorer] < most]
 
 
-def said_by(run: Run, scorer: str, sums: Sums) -> Said:
-    """Kept for this state of the counters; a large run's are at most COUNTED_EVERY_S seconds old."""
+def said_by(run: Run, scorer: str, sums: Sums, *, at_rest: bool) -> Said:
+    """Kept for this state of the counters; a large run's are up to COUNTED_EVERY_S seconds old until it is
+    `at_rest`, with its judges."""
     count = sums.scored + sums.unscored
     if not count:
         return Said({}, (), {})
     key = f"said:{run.pk}:{scorer}".replace(" ", "_")
-    if count > COUNTED_AT_ONCE and not run.is_finished:
+    if count > COUNTED_AT_ONCE and not at_rest:
         return cast(Said, cache.get_or_set(key, lambda: _count_said(run, scorer), COUNTED_EVERY_S))
     exact = f"{key}:{run.sequence}"
     return cast(Said, cache.get_or_set(exact, lambda: _count_said(run, scorer), KEPT_S))

@@ -11,7 +11,8 @@ from runs.models.states import TrialState
 class Trial(models.Model):
     """One item of a run in one epoch. Columns have database defaults: a launch inserts by SELECT."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials")
+    # No index of their own for keys that begin another one: each would be written with every answer.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="trials")
     epoch = models.PositiveSmallIntegerField(
         db_default=1, help_text="Of a judging: (epoch of what is judged - 1) * passes + pass, from 1"
@@ -91,7 +92,7 @@ class Attempt(models.Model):
     """One outbound call for a trial, on record before it goes out; finished once, never changed after."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
-    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="attempts")
+    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveSmallIntegerField()
     fence = models.PositiveIntegerField()
     outcome = models.CharField(
@@ -123,8 +124,8 @@ class Attempt(models.Model):
 class Score(models.Model):
     """One scorer's verdict on one trial: a value, or a reason why there is none (never 0)."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="scores")
-    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="scores")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="scores", db_index=False)
+    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="scores", db_index=False)
     scorer = models.CharField(max_length=80, help_text="The name it has in the run's configuration")
     value = models.FloatField(null=True)
     passed = models.BooleanField(null=True)
@@ -146,6 +147,10 @@ class Score(models.Model):
                 | (Q(value=None) & ~Q(unscored_reason="")),
                 name="score_value_or_reason",
             ),
+        ]
+        indexes = [
+            models.Index(fields=["run", "scorer", "value"], name="score_by_scorer"),
+            models.Index(fields=["run", "scorer"], name="score_detailed", condition=Q(detail__isnull=False)),
         ]
 
     def __str__(self) -> str:
