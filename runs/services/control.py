@@ -1,6 +1,7 @@
 """Commands on a run that exists: cancel, pause, resume, retry. Counters move with the trials."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
@@ -47,7 +48,7 @@ def run_cancel(access: Access, run: Run) -> None:
         for judging in run.judgings.order_by("pk"):
             cancel_rows(judging, CANCELED_WITH_RUN)
         settle_panels(run.judged_id or run.pk)
-    live.notify(run.judged or run)
+    _tell(run)
 
 
 def cancel_rows(run: Run, reason: str) -> int | None:
@@ -71,7 +72,7 @@ def run_pause(access: Access, run: Run) -> None:
             _pause_row(judging, PAUSED_WITH_RUN)
         _say(run, f"paused by {access.actor_label}")
         audit.record(access, "run.pause", f"run {run.pk}")
-    live.notify(run)
+    _tell(run)
 
 
 def _pause_row(run: Run, reason: str) -> int:
@@ -92,7 +93,7 @@ def run_resume(access: Access, run: Run) -> None:
         _say(run, f"resumed by {access.actor_label}")
         audit.record(access, "run.resume", f"run {run.pk}")
         pump.delay_on_commit(run.pk)
-    live.notify(run)
+    _tell(run)
 
 
 def _resume_row(run: Run, *, always: bool = False) -> int:
@@ -136,7 +137,7 @@ def run_retry(access: Access, run: Run, trial_ids: Sequence[int] | None = None) 
         )
         audit.record(access, "run.retry", f"run {run.pk}", items=count)
         pump.delay_on_commit(run.pk)
-    live.notify(run)
+    _tell(run)
     return count
 
 
@@ -154,6 +155,18 @@ def _errored_per_cell(failed: QuerySet[Trial], total: int) -> dict[int, int]:
     size = cell_size(total)
     rows = failed.annotate(cell=(F("seq") - 1) / size).values("cell").annotate(n=Count("id")).order_by()
     return {int(row["cell"]): row["n"] for row in rows}
+
+
+def _tell(run: Run) -> None:
+    """The pages of the run and, once its row is free, of the run that it judges."""
+    live.notify(run)
+    if run.judged:
+        transaction.on_commit(partial(_tell_judged, run.judged))
+
+
+def _tell_judged(judged: Run) -> None:
+    Run.objects.filter(pk=judged.pk).update(sequence=F("sequence") + 1)
+    live.notify(judged)
 
 
 def _say(run: Run, text: str, level: str = "info") -> None:
