@@ -25,6 +25,7 @@ from runs.models import (
 )
 from runs.selectors_judges import Judging, judgings_of
 from runs.selectors_search import look
+from runs.selectors_variants import flipping, show_as_asked, variants_in
 from workspaces.models import Workspace
 
 STAYS_ON_BOARD = timedelta(hours=1)
@@ -288,6 +289,8 @@ class TrialFilter:
     section: str | None = None
     verdict: str = ""
     by: str = ""  # a scorer of the run; empty: its first
+    flips: bool = False  # only items that were right in one of their trials and wrong in another
+    variant: int | None = None  # 0 is the original
 
 
 VERDICTS = {
@@ -323,6 +326,10 @@ def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
     trials = Trial.objects.filter(run=run).filter(verdict_filter(run, wanted))
     if wanted.section is not None:
         trials = trials.filter(section=wanted.section)
+    if wanted.flips:
+        trials = trials.filter(flipping(run, wanted.by))
+    if wanted.variant is not None:
+        trials = trials.filter(epoch__range=variants_in(run).turns_of(wanted.variant))
     if wanted.q:
         text = (
             Q(item__prompt__icontains=wanted.q)
@@ -336,7 +343,14 @@ def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
 def trial_page(
     run: Run, wanted: TrialFilter, *, size: int = 25, before: int | None = None, after: int | None = None
 ) -> Page:
-    """Trials by number with item and scores; keyset, three queries, or a few more for a search."""
+    """Trials by number with item as it was asked and scores; keyset, three queries, or a few more for a
+    search."""
+    page = _trial_page(run, wanted, size, before, after)
+    show_as_asked(run, page.rows)
+    return page
+
+
+def _trial_page(run: Run, wanted: TrialFilter, size: int, before: int | None, after: int | None) -> Page:
     if is_looked_for(run, wanted):
         return _looked_for(run, wanted, size, before, after)
     if wanted.section is None and trial_count(run, wanted) == 0:
@@ -355,9 +369,14 @@ def _shown(trials: QuerySet[Trial]) -> QuerySet[Trial]:
 
 
 def is_looked_for(run: Run, wanted: TrialFilter) -> bool:
-    """Whether no index finds what the filter asks for: text, and verdicts of another scorer."""
+    """Whether no index finds what the filter asks for: text, variants, and verdicts of another scorer."""
     by_other = wanted.by in run.scorer_names[1:]
-    return bool(wanted.q) or (by_other and wanted.verdict in SCORE_VERDICTS)
+    return (
+        bool(wanted.q)
+        or wanted.flips
+        or wanted.variant is not None
+        or (by_other and wanted.verdict in SCORE_VERDICTS)
+    )
 
 
 def _looked_for(run: Run, wanted: TrialFilter, size: int, before: int | None, after: int | None) -> Page:
@@ -392,7 +411,9 @@ def _seqs_waiting(
 
 def trial_count(run: Run, wanted: TrialFilter) -> int | None:
     """How many trials match, from the counters or else by index; None for text search."""
-    if wanted.q or (wanted.verdict == "tied" and is_looked_for(run, wanted)):
+    if wanted.q or wanted.flips or wanted.variant is not None:
+        return None
+    if wanted.verdict == "tied" and is_looked_for(run, wanted):
         return None
     if wanted.section is None and wanted.verdict in ("", "errored", "canceled"):
         return {"": run.total, "errored": run.errored, "canceled": run.canceled}[wanted.verdict]
@@ -414,8 +435,8 @@ def trial_count(run: Run, wanted: TrialFilter) -> int | None:
 
 
 def trial_detail(run: Run, seq: int) -> Trial | None:
-    """One trial with item, images, scores and attempts."""
-    return (
+    """One trial with item as it was asked, images, scores and attempts."""
+    found = (
         Trial.objects.filter(run=run, seq=seq)
         .select_related("item")
         .prefetch_related(
@@ -423,6 +444,8 @@ def trial_detail(run: Run, seq: int) -> Trial | None:
         )
         .first()
     )
+    show_as_asked(run, [found] if found else [])
+    return found
 
 
 def trial_neighbours(run: Run, wanted: TrialFilter, seq: int) -> tuple[int | None, int | None]:

@@ -1,9 +1,12 @@
 """What pages, exports and the API read of variants: an item as a trial asked it, and its other turns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from runs.models import Run, Trial
+from django.db.models import Exists, OuterRef, Q
+
+from runs.models import Run, Score, Trial
 from runs.variations import FIELDS, Variants, variants_of
 
 
@@ -29,3 +32,59 @@ def show_as_asked(run: Run, trials: Iterable[Trial]) -> None:
         asked = variants.asked(row, trial.epoch, approved.get(trial.item_id))
         for name in FIELDS:
             setattr(trial.item, name, asked[name])
+
+
+def flipping(run: Run, by: str = "") -> Q:
+    """Of a run's trials: those of items right in one trial and wrong in another, by its first scorer
+    or the one named."""
+    turns: dict[bool, Exists] = {}
+    for passed in (True, False):
+        if by in run.scorer_names[1:]:
+            given = Score.objects.filter(
+                trial__run=run, trial__item=OuterRef("item"), scorer=by, passed=passed
+            )
+            turns[passed] = Exists(given)
+        else:
+            turns[passed] = Exists(Trial.objects.filter(run=run, item=OuterRef("item"), passed=passed))
+    return Q(turns[True], turns[False])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of an item's trials in a run, as its others name it."""
+
+    trial: Trial
+    title: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Turns:
+    """All trials of an item in a run. `right` of `scored` passed by the first scorer."""
+
+    turns: Sequence[Turn]
+
+    @property
+    def scored(self) -> int:
+        return sum(turn.trial.passed is not None for turn in self.turns)
+
+    @property
+    def right(self) -> int:
+        return sum(turn.trial.passed is True for turn in self.turns)
+
+    @property
+    def flips(self) -> bool:
+        return 0 < self.right < self.scored
+
+
+def turns_of_item(run: Run, trial: Trial) -> Turns | None:
+    """None where an item has one trial, and of judgings; else one query."""
+    variants = variants_in(run)
+    if variants.turns == 1 or run.judged_id:
+        return None
+    found = Trial.objects.filter(run=run, item=trial.item_id).order_by("epoch")
+    shown = found.only("seq", "epoch", "state", "passed", "answer", "run_id", "error_kind", "not_before_ms")
+    titles = variants.titles
+    return Turns(
+        [Turn(each, titles[variants.place(each.epoch)], variants.epoch(each.epoch)) for each in shown]
+    )

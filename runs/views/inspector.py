@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 
-from runs import selectors, selectors_judges, selectors_pages
+from runs import selectors, selectors_judges, selectors_pages, selectors_variants
 from runs.metrics import run_metrics, section_rows
 from runs.models import Run
 from runs.selectors import VERDICTS, TrialFilter
@@ -53,6 +53,8 @@ def wanted_trials(request: HttpRequest) -> TrialFilter:
         section=None if not section else "" if section == "-" else section,
         verdict=verdict if verdict in VERDICTS else "",
         by=request.GET.get("by", "")[:80],
+        flips=request.GET.get("flips") == "1",
+        variant=whole(request.GET.get("variant")) if "variant" in request.GET else None,
     )
 
 
@@ -65,6 +67,7 @@ def _items(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, Any
         "section_names": [section["name"] for section in run.dataset_version.sections],
         "verdicts": [choice for choice in VERDICT_CHOICES if compares or choice[0] != "tied"],
         "open_seq": whole(request.GET.get("item")),
+        "variant_titles": selectors_variants.variants_in(run).titles,
     }
 
 
@@ -75,7 +78,8 @@ def _drawer(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, An
         return {"trial": None}
     previous, following = selectors.trial_neighbours(run, wanted, trial.seq)
     prompt = selectors_pages.prompt_of_trial(run, trial)
-    return {"trial": trial, "previous": previous, "following": following, "prompt": prompt}
+    found = {"trial": trial, "previous": previous, "following": following, "prompt": prompt}
+    return found | {"turns": selectors_variants.turns_of_item(run, trial)}
 
 
 def _judges(run: Run, can_edit: bool) -> dict[str, Any]:
