@@ -12,7 +12,7 @@ register = template.Library()
 def gist(text: str) -> str:
     """A worked solution says its answer last: of several lines the last one, behind an ellipsis."""
     lines = [line for line in str(text).splitlines() if line.strip()]
-    return f"… {lines[-1]}" if len(lines) > 1 else str(text)
+    return f"… {lines[-1].removeprefix('####').strip()}" if len(lines) > 1 else str(text)
 
 
 @register.filter
