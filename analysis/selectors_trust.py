@@ -119,7 +119,9 @@ def calibration(
             split += 1
         else:
             rated.append(Rated(each.run_id, each.seq, people, judge))
-    return Calibration(dataset_id, agreement_of(kind, fields, rated), split, without, among_people(answers))
+    return Calibration(
+        dataset_id, agreement_of(kind, fields, rated), split, without, among_people(kind, answers)
+    )
 
 
 def judge_state(version: JudgeVersion, dataset_id: int) -> State:

@@ -83,8 +83,8 @@ class Agreement:
 
 def agreement_of(kind: str, fields: Mapping[str, Any], rated: Sequence[Rated]) -> Agreement:
     """A judge that scores agrees where both pass or both fail; without a threshold, on the same number."""
-    categories, weights = _categories(kind, fields)
-    people, judge = ([_category(kind, fields, v) for v in column] for column in _columns(rated))
+    categories, weights = categories_of(kind, fields)
+    people, judge = ([category_of(kind, fields, v) for v in column] for column in _columns(rated))
     table = kappa_table(people, judge, categories) if categories else np.zeros((0, 0))
     same = [a == b for a, b in zip(people, judge, strict=True)]
     accuracy = proportion(sum(same), len(same))
@@ -104,7 +104,8 @@ def _columns(rated: Sequence[Rated]) -> tuple[list[JudgeVerdict], list[JudgeVerd
     return [each.people for each in rated], [each.judge for each in rated]
 
 
-def _categories(kind: str, fields: Mapping[str, Any]) -> tuple[list[str], Weights]:
+def categories_of(kind: str, fields: Mapping[str, Any]) -> tuple[list[str], Weights]:
+    """Empty where a judge's answers are no categories; and how a miss by some steps counts."""
     if kind == "classify":
         return [label["label"] for label in fields["labels"]], "none"
     if kind == "compare":
@@ -119,7 +120,7 @@ def _stepped(fields: Mapping[str, Any], steps: int) -> bool:
     return bool(fields["integer"]) and steps <= MOST_STEPS
 
 
-def _category(kind: str, fields: Mapping[str, Any], said: JudgeVerdict) -> str:
+def category_of(kind: str, fields: Mapping[str, Any], said: JudgeVerdict) -> str:
     """A panel's mean between two whole numbers counts as the nearer one."""
     if kind != "score":
         return said.answer
@@ -146,13 +147,14 @@ def _passing(said: Sequence[JudgeVerdict]) -> Estimate | None:
     return proportion(sum(known), len(known)) if known and len(known) == len(said) else None
 
 
-def among_people(answers: Sequence[Mapping[int, str]]) -> Interval | None:
+def among_people(kind: str, answers: Sequence[Mapping[int, str]]) -> Interval | None:
     """Krippendorff's alpha of people's answers, a mapping from person for each response; None where no
-    response has two."""
+    response has two. Scores are numbers, other answers are only the same or not."""
     several = [given for given in answers if len(given) > 1]
     if not several:
         return None
     people = sorted({person for given in several for person in given})
-    code = {answer: at for at, answer in enumerate(sorted({a for g in several for a in g.values()}))}
-    ratings = [[float(code[g[p]]) if p in g else float("nan") for g in several] for p in people]
-    return krippendorff_alpha(ratings, resamples=500)
+    ordered = sorted({answer for given in several for answer in given.values()})
+    code = {answer: float(answer) if kind == "score" else at for at, answer in enumerate(ordered)}
+    ratings = [[code[given[p]] if p in given else float("nan") for given in several] for p in people]
+    return krippendorff_alpha(ratings, "interval" if kind == "score" else "nominal", resamples=500)

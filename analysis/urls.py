@@ -25,4 +25,5 @@ urlpatterns = [
     path("review/keep/", review.review_keep, name="review_keep"),
     path("review/judges/<int:pk>/", trust.judge_card, name="judge_card"),
     path("review/runs/<int:pk>/", trust.corrected, name="corrected"),
+    path("review/runs/<int:pk>/agreement/", trust.agreement, name="agreement"),
 ]

@@ -176,6 +176,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "analysis:saved_delete pk": things.saved.pk,
         "analysis:judge_card pk": things.judge.judge_id,
         "analysis:corrected pk": things.run.pk,
+        "analysis:agreement pk": things.run.pk,
         "workspaces:member_role pk": things.membership.pk,
         "workspaces:member_remove pk": things.membership.pk,
         "workspaces:invitation_revoke pk": things.invitation.pk,

@@ -131,25 +131,37 @@ def krippendorff_alpha(
     alpha = float(_alphas(units, values, level, np.ones((1, n)))[0])
     if n == 1:
         return no_interval(alpha, 1, method, "a single item has no spread")
-    replicates = _drawn_alphas(units, values, level, resamples, np.random.default_rng(seed))
+    # Items that were rated alike are drawn together: many items have few patterns.
+    patterns, place = np.unique(units, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    replicates = _drawn_alphas(
+        patterns, np.bincount(place), values, level, resamples, np.random.default_rng(seed)
+    )
     if len(replicates) < (1 - LOST) * resamples:
         return no_interval(alpha, n, method, "too few items differ for an interval")
     blocks = np.arange(n) * min(n, LEAVE_OUTS) // n
-    without = (blocks != np.arange(blocks[-1] + 1)[:, None]).astype(np.float64)
-    found = bca_interval(alpha, replicates, _alphas(units, values, level, without), n)
+    without = np.tile(np.bincount(place).astype(np.float64), (blocks[-1] + 1, 1))
+    np.subtract.at(without, (blocks, place), 1)
+    found = bca_interval(alpha, replicates, _alphas(patterns, values, level, without), n)
     reason = found.reason or ("few items" if n < FEW_ITEMS else "")
     return Interval(alpha, found.low, found.high, n, method, reason)
 
 
 def _drawn_alphas(
-    units: Floats, values: Floats, level: Level, resamples: int, chance: np.random.Generator
+    patterns: Floats,
+    counts: npt.NDArray[np.intp],
+    values: Floats,
+    level: Level,
+    resamples: int,
+    chance: np.random.Generator,
 ) -> Floats:
-    """Of items drawn with replacement, a few resamples at a time; those without spread left out."""
-    n, found = len(units), []
+    """Of items drawn with replacement, `counts` of each pattern, a few resamples at a time; those without
+    spread left out."""
+    n, found = int(counts.sum()), []
     for start in range(0, resamples, AT_ONCE):
         size = min(AT_ONCE, resamples - start)
-        drawn = chance.multinomial(n, np.full(n, 1 / n), size=size)
-        found.append(_alphas(units, values, level, drawn.astype(np.float64)))
+        drawn = chance.multinomial(n, counts / n, size=size)
+        found.append(_alphas(patterns, values, level, drawn.astype(np.float64)))
     alphas = np.concatenate(found)
     return alphas[np.isfinite(alphas)]
 

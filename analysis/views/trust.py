@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from analysis import selectors_corrected, selectors_trust, trust
+from analysis import selectors_agreement, selectors_corrected, selectors_trust, trust
 from judges.models import Judge
 from judges.selectors import versions_in
 from runs.selectors import listed
@@ -48,4 +48,14 @@ def corrected(request: HttpRequest, pk: int) -> HttpResponse:
     context = {"run": run, "can_edit": held.can_edit, "more": selectors_corrected.MORE}
     context["corrected"] = selectors_corrected.corrected_of(run)
     template = "analysis/_corrected.html" if is_htmx(request) else "analysis/corrected.html"
+    return render(request, template, context)
+
+
+@access.requires()
+@require_safe
+def agreement(request: HttpRequest, pk: int) -> HttpResponse:
+    """How far a run's judges agree with one another: a part of the run's page, or a page of its own."""
+    run = get_object_or_404(listed(as_workspace_request(request).access.workspace), pk=pk)
+    context = {"run": run, "among": selectors_agreement.judges_agree(run)}
+    template = "analysis/_agreement.html" if is_htmx(request) else "analysis/agreement.html"
     return render(request, template, context)

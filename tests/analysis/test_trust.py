@@ -63,8 +63,10 @@ def test_what_several_people_say() -> None:
     score = frozen("score")
     assert people_say("score", score, ["2", "5", "4"]) == JudgeVerdict(4.0, True, "4")
     assert people_say("score", score, ["2", "5"]) == JudgeVerdict(2.0, False, "2")
-    found = among_people([{1: "a", 2: "a"}, {1: "b", 2: "b"}, {1: "a"}])
-    assert found and (found.value, found.n) == (1.0, 2) and among_people([{1: "a"}]) is None
+    found = among_people("classify", [{1: "a", 2: "a"}, {1: "b", 2: "b"}, {1: "a"}])
+    assert found and (found.value, found.n) == (1.0, 2) and among_people("classify", [{1: "a"}]) is None
+    numbers = among_people("score", [{1: "5", 2: "4"}, {1: "1", 2: "2"}, {1: "5", 2: "5"}])
+    assert numbers and "interval" in numbers.method and (numbers.value or 0) > 0.7
 
 
 def test_scores_without_a_threshold_are_weighed() -> None:
