@@ -47,6 +47,14 @@ class TriagedItem(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     changed_at = models.DateTimeField()
+    again = models.ForeignKey(
+        Run,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        related_name="+",
+        help_text="The latest run that asked the item again",
+    )
 
     class Meta:
         ordering = ["-id"]

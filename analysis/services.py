@@ -98,8 +98,12 @@ def comparison_delete(access: Access, saved: SavedComparison) -> None:
         audit.record(access, "comparison.delete", saved.name)
 
 
-def ask_again(access: Access, run: Run, item: Item) -> Run:
-    """Asks the item AGAIN_EPOCHS times as the run did, in a run of its own. Raises TriageProblem."""
+def ask_again(access: Access, decision: Decision) -> Run:
+    """Asks the item AGAIN_EPOCHS times as the run did, in a run of its own that the item's triage names.
+
+    Raises TriageProblem.
+    """
+    run, item = decision.run, decision.item
     if run.model_id is None or run.config.get("responses") != "fresh":
         raise TriageProblem("The run called no model, so there is nothing to ask again.")
     config = run.config
@@ -116,10 +120,25 @@ def ask_again(access: Access, run: Run, item: Item) -> Run:
         item_ids=[item.pk],
         judges=list(JudgeVersion.objects.filter(pk__in=judge_versions(run))),
     )
-    try:
-        return launch(access, wish).runs.get(judged=None)
-    except LaunchProblems as problem:
-        raise TriageProblem(str(problem)) from problem
+    with transaction.atomic():
+        try:
+            made = launch(access, wish).runs.get(judged=None)
+        except LaunchProblems as problem:
+            raise TriageProblem(str(problem)) from problem
+        TriagedItem.objects.update_or_create(
+            run=run,
+            item=item,
+            defaults={"again": made},
+            create_defaults={
+                "workspace": access.workspace,
+                "baseline": decision.baseline,
+                "scorer": decision.scorer[:80],
+                "changed_by": access.actor,
+                "changed_at": timezone.now(),
+                "again": made,
+            },
+        )
+    return made
 
 
 def judge_versions(run: Run) -> list[int]:

@@ -14,6 +14,7 @@ from analysis.asking import GROUPINGS, RIGHT, WRONG, Asked, asked
 from analysis.comparison import LEAST, MOST, NotComparable, RunsMissing, compare_runs, scorers_of
 from analysis.figures import Figures, figures_of
 from analysis.models import TriageState
+from analysis.selectors_again import asked_again
 from analysis.wording import Wording, worded
 from runs.selectors import listed
 from runs.views.asked import as_workspace_request, is_htmx
@@ -58,7 +59,7 @@ def compare(request: HttpRequest) -> HttpResponse:
     except NotComparable as problem:
         return choose(request, wanted, str(problem))
     context = {"figures": figures, "can_edit": held.can_edit, **items_context(held, figures)}
-    if is_htmx(request) and request.headers.get("HX-Target") == "pair-items":
+    if is_htmx(request) and request.headers.get("HX-Target") in ("pair-items", "again"):
         return render(request, "analysis/_items.html", context)
     return render(request, "analysis/compare.html", context | page_context(held, figures))
 
@@ -80,6 +81,8 @@ def items_context(held: Access, figures: Figures) -> dict[str, Any]:
         "tabs": tabs(figures),
         "triage_states": TriageState.choices,
     }
+    if opened and opened.row.triaged and opened.row.triaged.again_id:
+        context["again"] = asked_again(opened.row.triaged, figures.comparison.scorer, opened.second)
     if opened and held.can_edit:
         run = figures.comparison.runs[figures.against]
         context["members"] = members_of(held.workspace)

@@ -84,15 +84,17 @@ def decision(held: Access, data: dict[str, Any]) -> services.Decision:
 @access.requires(Role.EDITOR)
 @require_POST
 def again(request: HttpRequest) -> HttpResponse:
-    """Asks the item again, five times, in a run of its own."""
+    """Asks the item again, five times, in a run of its own; its answers come to the item's triage."""
     held, form = as_workspace_request(request).access, DecisionForm(request.POST)
     if not form.is_valid():
         return refused("; ".join(str(text) for texts in form.errors.values() for text in texts))
     wanted = decision(held, form.cleaned_data)
     try:
-        run: Run = services.ask_again(held, wanted.run, wanted.item)
+        run: Run = services.ask_again(held, wanted)
     except services.TriageProblem as problem:
         messages.error(request, str(problem))
+        return back(held, form)
+    if form.cleaned_data["back"]:
         return back(held, form)
     return redirect("runs:inspector", held.workspace.slug, run.pk)
 

@@ -1,6 +1,7 @@
 """Triage: a decision on an item of a run, shared, visible on the comparison, and the item asked again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,8 +10,12 @@ from django.test import Client
 from analysis.models import TriagedItem
 from datasets.models import Item
 from registry.models import RegisteredModel
+from runs.engine import host
+from runs.engine.host import run_to_end
 from runs.models import Run, Trial
 from tests.analysis.conftest import Made
+from tests.runs.scripted_judge import ScriptedJudge
+from tests.stub_endpoint import StubEndpoint
 from workspaces.models import AuditEvent, User, Workspace
 
 ClientOf = Callable[[User], Client]
@@ -90,33 +95,75 @@ def test_it_never_leads_to_another_address(three: list[Run], editor: User, clien
     assert answer["Location"].startswith("/w/alpha/")
 
 
-def test_an_item_is_asked_again_five_times(
-    scored_run: Made,
-    dataset: Any,
-    model: Callable[..., RegisteredModel],
-    editor: User,
-    client_of: ClientOf,
-) -> None:
-    """A run of its own with the run's own settings, on that item alone."""
-    runs = [scored_run(dataset(3), [1, 0, 1]) for _ in range(2)]
+@pytest.fixture
+def asked_before(scored_run: Made, dataset: Any, model: Callable[..., RegisteredModel]) -> list[Run]:
+    """Two runs over three items; the second asked a model and got the second item wrong."""
+    version = dataset(3)
+    runs = [scored_run(version, [1, 1, 1]), scored_run(version, [1, 0, 1])]
     config = runs[1].config | {
         "responses": "fresh",
         "template": "{{ input }}",
         "params": {"temperature": 0.5},
     }
     Run.objects.filter(pk=runs[1].pk).update(model=model(), config=config)
-    client, item = client_of(editor), Trial.objects.get(run=runs[1], seq=2).item
-    answer = client.post(f"{TRIAGE}again/", {"run": runs[1].pk, "item": item.pk})
+    return runs
+
+
+def test_an_item_is_asked_again_five_times(
+    asked_before: list[Run], editor: User, client_of: ClientOf
+) -> None:
+    """A run of its own with the run's own settings, on that item alone."""
+    first, second = asked_before
+    client, item = client_of(editor), Trial.objects.get(run=second, seq=2).item
+    answer = client.post(f"{TRIAGE}again/", {"run": second.pk, "item": item.pk})
     made = Run.objects.latest("pk")
     assert answer["Location"] == f"/w/alpha/runs/{made.pk}/"
     assert list(made.trials.values_list("item", "epoch")) == [(item.pk, epoch) for epoch in range(1, 6)]
     assert (made.total, made.alias, made.config["params"]["temperature"]) == (
         5,
-        f"{runs[1].alias}, again",
+        f"{second.alias}, again",
         0.5,
     )
-    refused = client.post(f"{TRIAGE}again/", {"run": runs[0].pk, "item": item.pk}, follow=True)
-    assert refused.status_code == 404  # not an item of that run
-    own = Trial.objects.get(run=runs[0], seq=2).item
-    refused = client.post(f"{TRIAGE}again/", {"run": runs[0].pk, "item": own.pk}, follow=True)
+    row = TriagedItem.objects.get()
+    assert (row.again, row.state, row.run) == (made, "open", second)
+    own = Trial.objects.get(run=first, seq=2).item
+    refused = client.post(f"{TRIAGE}again/", {"run": first.pk, "item": own.pk}, follow=True)
     assert "nothing to ask again" in refused.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("rights", "words"),
+    [
+        ((0, 0, 0, 0, 0), "Not flaky: wrong all 5 times again; right in 0.0% [0.0, 43.4], n = 5."),
+        ((1, 0, 1, 0, 1), "Flaky: wrong first, then right 3 of 5 times; right in 60.0% [23.1, 88.2], n = 5."),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_its_five_answers_say_whether_it_is_flaky(
+    rights: Sequence[int],
+    words: str,
+    asked_before: list[Run],
+    editor: User,
+    client_of: ClientOf,
+    stub: StubEndpoint,
+) -> None:
+    turn = count()
+    stub.set(script=ScriptedJudge(answer=lambda number, _: f"ANSWER: {4 if rights[next(turn) % 5] else 5}"))
+    client, second = client_of(editor), asked_before[1]
+    item = Trial.objects.get(run=second, seq=2).item_id
+    page = f"/w/alpha/compare/?runs={asked_before[0].pk},{second.pk}&item={item}"
+    asked = {"run": second.pk, "item": item, "back": page.partition("/compare/")[2]}
+    answer = client.post(f"{TRIAGE}again/", asked)
+    assert answer["Location"] == f"{page}#pair-diff"
+    waiting = client.get(page).content.decode()
+    assert "0 of 5 answers so far" in waiting and 'hx-trigger="every 2s"' in waiting
+    try:
+        run_to_end(Run.objects.latest("pk").pk)
+    finally:
+        host.stop_all()
+    part = client.get(page, headers={"hx-request": "true", "hx-target": "again"})
+    told = part.content.decode()
+    assert words in told and "every 2s" not in told
+    again = part.context["again"]
+    assert sorted(int(cell.right) for cell in again.cells) == sorted(rights) and again.flaky == any(rights)
+    assert sorted(cell.answer for cell in again.cells) == sorted("4" if right else "5" for right in rights)
