@@ -25,7 +25,7 @@ from runs.models import (
 )
 from runs.selectors_judges import Judging, judgings_of
 from runs.selectors_search import look
-from runs.selectors_variants import flipping, show_as_asked, variants_in
+from runs.selectors_variants import flipping, show_as_asked
 from workspaces.models import Workspace
 
 STAYS_ON_BOARD = timedelta(hours=1)
@@ -329,7 +329,7 @@ def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
     if wanted.flips:
         trials = trials.filter(flipping(run, wanted.by))
     if wanted.variant is not None:
-        trials = trials.filter(epoch__range=variants_in(run).turns_of(wanted.variant))
+        trials = trials.filter(epoch__range=run.variants.turns_of(wanted.variant))
     if wanted.q:
         text = (
             Q(item__prompt__icontains=wanted.q)

@@ -16,7 +16,6 @@ from registry.selectors import models_for
 from runs.metrics import elapsed_s, primary_estimate
 from runs.models import LogLine, Run, Trial
 from runs.selectors import ArchiveFilter, Page, archived
-from runs.selectors_variants import variants_in
 from workspaces.models import Workspace
 
 ARCHIVE_ROWS = 25
@@ -139,7 +138,7 @@ def prompt_of_trial(run: Run, trial: Trial) -> Prompt:
     """Needs the trial's item, as it was asked (`show_as_asked`)."""
     if run.judged_id:
         return asked_of_judge(run, trial)
-    template = variants_in(run).template_of(trial.epoch)
+    template = run.variants.template_of(trial.epoch)
     return prompt_of(trial.item, template, recorded=run.config.get("responses") == "recorded")
 
 

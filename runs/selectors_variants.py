@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from runs.models import Run, Score, Trial
-from runs.variations import FIELDS, Variants, variants_of
+from runs.variations import FIELDS
 
 
 def paraphrases_of(item_ids: Iterable[int]) -> dict[int, dict[int, str]]:
@@ -15,14 +15,9 @@ def paraphrases_of(item_ids: Iterable[int]) -> dict[int, dict[int, str]]:
     return {}
 
 
-def variants_in(run: Run) -> Variants:
-    """Of a judging, those of the run that it judges (which is loaded)."""
-    return variants_of(run.judged.config, run.passes) if run.judged else variants_of(run.config)
-
-
 def show_as_asked(run: Run, trials: Iterable[Trial]) -> None:
     """Gives each trial's loaded item, in memory alone, the content that was asked."""
-    variants = variants_in(run)
+    variants = run.variants
     trials = [trial for trial in trials if variants.place(trial.epoch)]
     if not trials:
         return
@@ -79,7 +74,7 @@ class Turns:
 
 def turns_of_item(run: Run, trial: Trial) -> Turns | None:
     """None where an item has one trial, and of judgings; else one query."""
-    variants = variants_in(run)
+    variants = run.variants
     if variants.turns == 1 or run.judged_id:
         return None
     found = Trial.objects.filter(run=run, item=trial.item_id).order_by("epoch")

@@ -1,5 +1,6 @@
 """Evaluations and their runs, with the counters and sums that the engine keeps, and the log."""
 
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.urls import reverse
 from datasets.models import DatasetVersion
 from registry.models import RegisteredModel
 from runs.models.states import FINISHED_STATUSES, RunStatus
+from runs.variations import Variants, variants_of
 from workspaces.models import Workspace
 
 
@@ -36,7 +38,9 @@ class Run(models.Model):
     """One target model × one dataset version × one frozen configuration.
 
     `config` (frozen at launch, no secrets): {"template": str, "params": {…}, "scorers":
-    [{"key", "name", "options"}], "epochs": int, "concurrency": int, "max_failures": int,
+    [{"key", "name", "options", "title"; of one that asks a model also "judging" (id of the run), "model"}],
+    "epochs": int, "variations": [{"key", "title", "options", "titles"}] (left out where there are none),
+    "concurrency": int, "max_failures": int,
     "cache": bool, "responses": "fresh" | "recorded" | "by_hand", "recorded_name": str, "model": {"name",
     "alias", "source", "provider", "protocol", "base_url", "capabilities", "input_price", "output_price"},
     "dataset": {"name", "version", "content_hash"}, "judges": [{"key": "judge", "name", "title", "kind",
@@ -150,6 +154,17 @@ class Run(models.Model):
     def all_scorers(self) -> list[dict[str, Any]]:
         """Those of code, then judges (`key` is "judge"); the first one's verdict is the trial's own."""
         return [*self.config.get("scorers", []), *self.config.get("judges", [])]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether judgings score it, too: judges, or scorers that ask a model."""
+        asking = any("judging" in scorer for scorer in self.config.get("scorers", []))
+        return asking or bool(self.config.get("judges"))
+
+    @cached_property
+    def variants(self) -> Variants:
+        """The ways in which items are asked; of a judging, those of the run that it judges (loads it)."""
+        return variants_of(self.judged.config, self.passes) if self.judged else variants_of(self.config)
 
     @property
     def scorer_names(self) -> list[str]:

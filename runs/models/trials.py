@@ -9,7 +9,8 @@ from runs.models.states import TrialState
 
 
 class Trial(models.Model):
-    """One item of a run in one epoch. Columns have database defaults: a launch inserts by SELECT."""
+    """One item of a run in one turn (`runs.variations`: epoch and variant). Columns have database defaults:
+    a launch inserts by SELECT."""
 
     # No index of their own for keys that begin another one: each would be written with every answer.
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials", db_index=False)

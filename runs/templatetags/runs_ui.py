@@ -208,6 +208,15 @@ def verdict_word(trial: Trial) -> str:
 
 
 @register.filter
+def turn_words(trial: Trial, run: Run) -> str:
+    """Which of its item's turns a trial is, such as “Order 2, epoch 3”; empty for the original's first."""
+    variants = run.variants
+    place, epoch = variants.place(trial.epoch), variants.epoch(trial.epoch)
+    words = [variants.titles[place]] if place else []
+    return ", ".join([*words, f"epoch {epoch}"] if epoch > 1 else words)
+
+
+@register.filter
 def score_status(score: Any) -> str:
     """The status of one score: unscored, correct, incorrect, or scored for a value without a pass mark."""
     if score.value is None:

@@ -67,7 +67,7 @@ def _items(request: HttpRequest, run: Run, wanted: TrialFilter) -> dict[str, Any
         "section_names": [section["name"] for section in run.dataset_version.sections],
         "verdicts": [choice for choice in VERDICT_CHOICES if compares or choice[0] != "tied"],
         "open_seq": whole(request.GET.get("item")),
-        "variant_titles": selectors_variants.variants_in(run).titles,
+        "variant_titles": run.variants.titles,
     }
 
 
