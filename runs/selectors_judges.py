@@ -182,7 +182,7 @@ class Judging:
 
 def judgings_of(runs: Sequence[Run]) -> dict[int, Judging]:
     """By run, only of those whose judges are at work; one query, none without judges. Needs the tallies."""
-    judged = {run.pk: run for run in runs if run.config.get("judges")}
+    judged = {run.pk: run for run in runs if run.is_judged}
     if not judged:
         return {}
     rows = Run.objects.filter(judged__in=judged, status__in=ACTIVE_STATUSES).values_list(

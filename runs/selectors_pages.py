@@ -11,6 +11,9 @@ from datasets.models import Dataset, DatasetVersion, Item
 from datasets.selectors import ready_versions
 from judges.asking import judge_messages
 from judges.metrics import Estimate
+from judges.options import read_options
+from judges.scorers import Subject, Verdict
+from judges.scorers.semantic import Semantic
 from judges.templating import TemplateProblem, prompt_messages
 from registry.selectors import models_for
 from runs.metrics import elapsed_s, primary_estimate
@@ -145,6 +148,8 @@ def prompt_of_trial(run: Run, trial: Trial) -> Prompt:
 def asked_of_judge(run: Run, trial: Trial) -> Prompt:
     """Of a judging's trial. The mark that fences data is left out: writers of responses must not know it."""
     frozen, item = run.config["judge"], trial.item
+    if frozen["kind"] == Semantic.key:
+        return _embedded(run, trial)
     epoch = (trial.epoch - 1) // run.passes + 1
     swapped = bool(frozen["both_orders"]) and (trial.epoch - 1) % run.passes % 2 == 1
     responses = Trial.objects.filter(item=item, epoch=epoch).values_list("response", flat=True)
@@ -156,6 +161,17 @@ def asked_of_judge(run: Run, trial: Trial) -> Prompt:
     except TemplateProblem as problem:
         return Prompt([], f"The judge's template failed: {problem}")
     return Prompt(messages, "B shown first" if swapped else "As sent, but for the mark around data")
+
+
+def _embedded(run: Run, trial: Trial) -> Prompt:
+    """The texts of semantic similarity's trial."""
+    response = trial.judged.response if trial.judged else ""
+    subject = Subject(response, trial.item.references, trial.item.choices)
+    asked = Semantic(read_options(Semantic, run.config["judge"]["options"])).asked(subject)
+    if isinstance(asked, Verdict):
+        return Prompt([], "Nothing had to be embedded")
+    texts = zip(("response", *["reference"] * len(asked.references)), asked.texts, strict=True)
+    return Prompt([{"role": role, "content": text} for role, text in texts], "The texts that were embedded")
 
 
 def first_items(version: DatasetVersion, count: int = 1) -> list[Item]:

@@ -20,7 +20,7 @@ from runs.engine.judging import Judge
 from runs.engine.outcomes import Outcome
 from runs.engine.reading import said_of
 from runs.engine.rowset import among, encode, rowset
-from runs.engine.votes import CALL_FAILED, Ballot, Vote, combined, of_panel, said_in
+from runs.engine.votes import CALL_FAILED, EMBEDDING_FAILED, Ballot, Vote, combined, of_panel, said_in
 from runs.models import GridCell, Run, RunStatus, Score, Tally, Trial, TrialState, cell_size
 
 ENDED = (TrialState.DONE, TrialState.ERRORED)
@@ -55,13 +55,15 @@ def settle_trials(judge: Judge, trials: Sequence[Trial]) -> None:
 
 
 def _vote(judge: Judge, it: Outcome) -> Vote:
-    said = said_in(it.verdicts[0][1]) if it.verdicts else no_verdict(it.error_kind, it.error)
+    said = said_in(it.verdicts[0][1]) if it.verdicts else no_verdict(judge, it.error_kind, it.error)
     return Vote(it.trial.seq, judge.swapped(it.trial.epoch), said)
 
 
-def no_verdict(kind: str, error: str) -> NoVerdict:
+def no_verdict(judge: Judge, kind: str, error: str) -> NoVerdict:
     """Of a pass that ended without one: the judge's own reasons stand as they are."""
-    return NoVerdict(kind, error.partition(": ")[2]) if kind in REASONS else NoVerdict(CALL_FAILED, error)
+    if kind in REASONS:
+        return NoVerdict(kind, error.partition(": ")[2])
+    return NoVerdict(EMBEDDING_FAILED if judge.semantic else CALL_FAILED, error)
 
 
 def votes_on(judge: Judge, judged: Collection[int]) -> dict[int, list[Vote]]:
@@ -76,7 +78,7 @@ def votes_on(judge: Judge, judged: Collection[int]) -> dict[int, list[Vote]]:
         said = (
             said_of(judge, response, swapped, finish_reason)
             if state == TrialState.DONE
-            else no_verdict(kind, error)
+            else no_verdict(judge, kind, error)
         )
         votes[judged_id or 0].append(Vote(seq, swapped, said))
     return votes

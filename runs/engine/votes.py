@@ -9,6 +9,7 @@ from judges.scorers.base import unscored
 from judges.verdicts import JudgeVerdict, NoVerdict, combine_passes, panel
 
 CALL_FAILED = "the judge's call failed"
+EMBEDDING_FAILED = "the embedding call failed"
 Said = JudgeVerdict | NoVerdict
 Detail = dict[str, Any] | None
 

@@ -66,9 +66,10 @@ def withdraw_scores(judging: Run, judged: Run) -> None:
         for entry in judged.config.get("judges", [])
         if entry["name"] not in gone
     ]
+    scorers = [entry for entry in judged.config.get("scorers", []) if entry["name"] not in gone]
     was_first = next(iter(judged.scorer_names), "") in gone
     Run.objects.filter(pk=judged.pk).update(
-        config={**judged.config, "judges": entries}, sequence=F("sequence") + 1
+        config={**judged.config, "scorers": scorers, "judges": entries}, sequence=F("sequence") + 1
     )
     withdraw(judged.pk, gone, leading=was_first)
     live.notify(judged)

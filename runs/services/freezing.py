@@ -31,7 +31,7 @@ def frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dic
                 "options": dict(scorer.get("options") or {}),
                 "title": SCORERS[scorer["key"]].title,
             }
-            for scorer in wish.scorers
+            for scorer in sorted(wish.scorers, key=_asks_model)
         ],
         "epochs": wish.epochs,
         **_variations(plan),
@@ -50,6 +50,11 @@ def frozen_config(plan: LaunchPlan, wish: Launch, model: RegisteredModel) -> dic
             **_subset(plan, wish),
         },
     }
+
+
+def _asks_model(scorer: Mapping[str, Any]) -> bool:
+    """Those that ask a model come last: the first one's verdict is the trial's own as soon as it is there."""
+    return bool(SCORERS[scorer["key"]].asks_model)
 
 
 def _subset(plan: LaunchPlan, wish: Launch) -> dict[str, Any]:
@@ -85,8 +90,15 @@ def frozen_model(model: RegisteredModel) -> dict[str, Any]:
         "base_url": _public(provider.base_url) if provider else "",
         "capabilities": model.capabilities,
         "input_price": str(model.input_price) if model.input_price is not None else None,
-        "output_price": str(model.output_price) if model.output_price is not None else None,
+        "output_price": _output_price(model),
     }
+
+
+def _output_price(model: RegisteredModel) -> str | None:
+    """Vectors cost what the texts cost."""
+    if model.output_price is None:
+        return "0" if model.embeds else None
+    return str(model.output_price)
 
 
 def _public(base_url: str) -> str:

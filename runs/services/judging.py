@@ -1,7 +1,7 @@
 """Judges of runs: which may be asked, and making the judgings that ask them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -213,8 +213,35 @@ def _create(
     scorer: str,
     panel: str,
 ) -> Run:
-    model = row.model
-    assert model is not None
+    assert row.model is not None
+    judge = frozen(version)
+    params = call_parameters(judge, row.model.default_params, row.model.capabilities)
+    return create(
+        access,
+        run,
+        row.model,
+        terms,
+        judge=judge,
+        params=params,
+        scorer=scorer,
+        panel=panel,
+        opponent=opponent,
+    )
+
+
+def create(
+    access: Access,
+    run: Run,
+    model: RegisteredModel,
+    terms: Terms,
+    *,
+    judge: Mapping[str, Any],
+    params: Mapping[str, Any],
+    scorer: str,
+    panel: str = "",
+    opponent: Run | None = None,
+) -> Run:
+    """A judging of the run, as yet without trials. `judge` is what it keeps of who judges."""
     judging = Run.objects.create(
         workspace_id=run.workspace_id,
         evaluation_id=run.evaluation_id,
@@ -226,24 +253,25 @@ def _create(
         opponent=opponent,
         scorer=scorer,
         panel=panel,
-        passes=passes_of(frozen(version)),
+        passes=passes_of(judge),
         created_by=access.actor,
         cost_ceiling=terms.cost_ceiling,
         token_ceiling=terms.token_ceiling,
         status=RunStatus.PENDING,
         status_reason=WAITS,
-        config=_config(run, version, model, terms),
+        config=_config(run, judge, params, model, terms),
     )
     words = f"{scorer} judges run {run.pk}" + (f" against run {opponent.pk}" if opponent else "")
     LogLine.objects.create(run=judging, at=timezone.now(), text=words)
     return judging
 
 
-def _config(run: Run, version: JudgeVersion, model: RegisteredModel, terms: Terms) -> dict[str, Any]:
-    judge = frozen(version)
+def _config(
+    run: Run, judge: Mapping[str, Any], params: Mapping[str, Any], model: RegisteredModel, terms: Terms
+) -> dict[str, Any]:
     return {
         "template": "",
-        "params": call_parameters(judge, model.default_params, model.capabilities),
+        "params": params,
         "scorers": [],
         "epochs": run.config.get("epochs", 1),
         "concurrency": model.provider.concurrency if model.provider else 1,
@@ -295,16 +323,21 @@ def _opponent_missing(
 
 def begin_all(access: Access, wish: Launch, runs: Sequence[Run], opponent: Run | None) -> None:
     """Every judge of a checked launch for every run; nobody is compared with itself."""
-    terms = Terms(
+    terms = terms_of(wish)
+    for run in runs:
+        for version in wish.judges:
+            if version.kind != "compare" or run != opponent:
+                begin(access, run, version, opponent=opponent, terms=terms)
+
+
+def terms_of(wish: Launch) -> Terms:
+    """Each judging has the launch's own."""
+    return Terms(
         cost_ceiling=wish.cost_ceiling,
         token_ceiling=wish.token_ceiling,
         max_failures=wish.max_failures,
         cache=wish.cache,
     )
-    for run in runs:
-        for version in wish.judges:
-            if version.kind != "compare" or run != opponent:
-                begin(access, run, version, opponent=opponent, terms=terms)
 
 
 def judged_runs(wish: Launch, version: JudgeVersion, runs: int) -> int:

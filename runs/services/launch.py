@@ -22,7 +22,7 @@ from registry.selectors import models_for
 from registry.services import model_by_name_only
 from runs.models import BY_HAND, Evaluation, LogLine, Run
 from runs.selectors_budget import month_of
-from runs.services import by_hand, forecast, judging, varying
+from runs.services import by_hand, forecast, judging, measuring, varying
 from runs.services.ceilings import ceiling_problems
 from runs.services.freezing import frozen_config, scorer_name
 from runs.services.wish import Forecast, Launch, LaunchPlan, LaunchProblems, Target, Varied
@@ -42,8 +42,8 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     subset = _subset(access, wish, version, problems)
     targets = _targets(access, wish, version, problems)
     _check_numbers(wish, targets, problems)
-    _check_scoring(wish, problems)
-    _check_ceilings(wish, targets, problems)
+    _check_scoring(access, wish, problems)
+    _check_ceilings(access, wish, targets, problems)
     problems |= judging.launch_problems(access, wish, version, targets)
     items = _most(wish, _items(wish, version, subset) if version else 0)
     varied = _varied(wish, version, subset, items, problems)
@@ -91,6 +91,9 @@ def _foretold(
         responses = per_run * judging.judged_runs(wish, judge, len(targets))
         judge_calls += judging.judge_calls(judge, responses)
         found += forecast.judge_forecasts(version, judge, wish, responses)
+    if version and per_run:
+        more, taken = measuring.forecasts(version.dataset.workspace, version, wish, per_run * len(targets))
+        judge_calls, found = judge_calls + more, found + taken
     return calls, judge_calls, found
 
 
@@ -300,7 +303,9 @@ def _check_params(params: Mapping[str, Any], problems: dict[str, list[str]]) -> 
         problems["extra_body"].append(f"Set by the portal itself: {', '.join(sorted(reserved))}.")
 
 
-def _check_ceilings(wish: Launch, targets: Sequence[Target], problems: dict[str, list[str]]) -> None:
+def _check_ceilings(
+    access: Access, wish: Launch, targets: Sequence[Target], problems: dict[str, list[str]]
+) -> None:
     unpriced = [
         target.title
         for target in targets
@@ -309,12 +314,14 @@ def _check_ceilings(wish: Launch, targets: Sequence[Target], problems: dict[str,
     problems |= ceiling_problems(
         wish.cost_ceiling,
         wish.token_ceiling,
-        calls=wish.responses == "fresh" or bool(wish.judges),
-        unpriced=unpriced + judging.unpriced_models(wish.judges),
+        calls=wish.responses == "fresh" or bool(wish.judges) or any(map(measuring.asks_model, wish.scorers)),
+        unpriced=unpriced
+        + judging.unpriced_models(wish.judges)
+        + measuring.unpriced_models(access.workspace, wish),
     )
 
 
-def _check_scoring(wish: Launch, problems: dict[str, list[str]]) -> None:
+def _check_scoring(access: Access, wish: Launch, problems: dict[str, list[str]]) -> None:
     problems_in_template = check_template(wish.template)
     if problems_in_template:
         problems["template"].extend(map(str, problems_in_template))
@@ -330,6 +337,8 @@ def _check_scoring(wish: Launch, problems: dict[str, list[str]]) -> None:
             problems["scorers"].append(str(error))
         except BadOptions as error:
             problems["scorers"].append(f"{scorer['key']}: {error}")
+    if asking := measuring.launch_problems(access.workspace, wish):
+        problems["scorers"] += asking
 
 
 def _create_run(
@@ -360,6 +369,7 @@ def _create_run(
     if plan.varied:  # a paraphrase may have been withdrawn since the plan
         run.total = run.trials.count()
         run.save(update_fields=["total"])
+    measuring.begin(access, wish, run)
     LogLine.objects.create(
         run=run,
         at=timezone.now(),
