@@ -30,12 +30,27 @@ class CatalogueSerializer(serializers.Serializer[Any]):
     config = serializers.CharField(source="place.config")
     split = serializers.CharField(source="place.split")
     template = serializers.CharField()
+    scored_by = serializers.CharField()
+    metric = serializers.CharField()
+    measures = serializers.CharField(source="tells")
+    measures_not = serializers.CharField(source="tells_not")
+    needs_judge_model = serializers.SerializerMethodField()
     scorers = serializers.JSONField()
     paper = serializers.CharField(source="source")
     licence = serializers.CharField()
 
+    def get_needs_judge_model(self, entry: Any) -> bool:
+        return entry.rubric is not None
 
-class EntryFileSerializer(serializers.Serializer[Any]):
+
+class JudgeModelSerializer(serializers.Serializer[Any]):
+    judge_model = serializers.IntegerField(
+        required=False, allow_null=True, default=None,
+        help_text="Id of the model that the judge asks, where a judge scores it",
+    )  # fmt: skip
+
+
+class EntryFileSerializer(JudgeModelSerializer):
     file = serializers.FileField(
         required=False, help_text="Downloaded beforehand; without it the hub is asked"
     )
@@ -82,14 +97,42 @@ class CatalogueEntry(WorkspaceView):
             raise Http404
         form = EntryFileSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        file = form.validated_data.get("file")
+        file, judge_model = form.validated_data.get("file"), form.validated_data["judge_model"]
         try:
             if file is None:
-                return accepted(request, services.entry_fetch(self.access, entry))
-            upload = services.entry_receive(self.access, entry, source_name=file.name, chunks=file.chunks())
+                return accepted(request, services.entry_fetch(self.access, entry, judge_model=judge_model))
+            upload = services.entry_receive(
+                self.access, entry, source_name=file.name, chunks=file.chunks(), judge_model=judge_model
+            )
             return accepted(request, upload)
         except (services.BadPlace, UploadRefused) as error:
             raise ValidationError({"file": str(error)}) from error
+
+
+class PreparedSerializer(serializers.Serializer[Any]):
+    benchmark_id = serializers.IntegerField()
+
+
+@extend_schema(tags=["datasets"])
+class CatalogueBenchmark(WorkspaceView):
+    roles: ClassVar = {"post": Role.EDITOR}
+
+    @extend_schema(
+        summary="Prepare the benchmark of data that are here already",
+        request=JudgeModelSerializer,
+        responses={201: PreparedSerializer},
+    )
+    def post(self, request: Request, key: str) -> Response:
+        entry = ENTRIES.get(key)
+        if entry is None:
+            raise Http404
+        form = JudgeModelSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            made = services.entry_prepare(self.access, entry, judge_model=form.validated_data["judge_model"])
+        except services.Refused as error:
+            raise ValidationError({"judge_model": str(error)}) from error
+        return Response(PreparedSerializer({"benchmark_id": made.pk}).data, status=HTTPStatus.CREATED)
 
 
 @extend_schema(tags=["datasets"])

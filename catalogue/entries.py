@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalogue.hub import Place
+from catalogue.judging import RUBRICS
 from datasets.mapping import FieldUse, Mapping
+from judges.rubrics.base import Rubric
+from judges.scorers import SCORERS
 
 LETTERS = "ABCDEFGHIJ"
 CHOICE_PROMPT = (
@@ -21,7 +24,7 @@ NUMBER_PROMPT = '{{ input }}\n\nThink step by step. End with a line such as "Ans
 
 @dataclass(frozen=True)
 class Entry:
-    """A benchmark that is known by name. Without a scorer a judge of yours decides."""
+    """A benchmark that is known by name, scored by code, or else by a judge that asks a model of yours."""
 
     key: str
     title: str
@@ -30,11 +33,28 @@ class Entry:
     uses: Map[str, str]  # field → use
     template: str = "{{ input }}"
     scorers: tuple[Map[str, Any], ...] = ()
-    primary: str = ""
     measure: str = "share"
+    tells: str = ""  # what the figure measures
+    tells_not: str = ""
     source: str = ""  # the paper
     licence: str = ""
     params: Map[str, Any] = field(default_factory=lambda: {"temperature": 0})
+
+    @property
+    def rubric(self) -> Rubric | None:
+        """What a judge is asked, where no scorer decides."""
+        rubric: Rubric | None = RUBRICS.get(self.key)
+        return None if self.scorers else rubric
+
+    @property
+    def scored_by(self) -> str:
+        if self.rubric:
+            return f"Judge: {self.rubric.title}"
+        return ", ".join(str(SCORERS[str(scorer["key"])].title) for scorer in self.scorers)
+
+    @property
+    def metric(self) -> str:
+        return "Mean score" if self.measure == "mean" else "Accuracy, the share that passed"
 
     @property
     def mapping(self) -> Mapping:
@@ -53,6 +73,8 @@ ENTRIES = {
             uses={"question": "prompt", "answer": "reference"},
             template=NUMBER_PROMPT,
             scorers=({"key": "numeric"},),
+            tells="whether the final number is right",
+            tells_not="whether the reasoning is",
             source="Cobbe et al. 2021, arXiv 2110.14168",
             licence="MIT",
         ),
@@ -66,6 +88,8 @@ ENTRIES = {
             },
             template=CHOICE_PROMPT,
             scorers=CHOICE,
+            tells="whether the letter is right, over all subjects together",
+            tells_not="the mean over subjects; see its sections",
             source="Hendrycks et al. 2021, arXiv 2009.03300",
             licence="MIT",
         ),
@@ -79,6 +103,7 @@ ENTRIES = {
             },
             template=CHOICE_PROMPT,
             scorers=CHOICE,
+            tells="whether the letter is right",
             source="Clark et al. 2018, arXiv 1803.05457",
             licence="CC-BY-SA-4.0",
         ),
@@ -93,6 +118,8 @@ ENTRIES = {
             },
             template="How does this go on?\n\n" + CHOICE_PROMPT,
             scorers=CHOICE,
+            tells="whether the letter is right",
+            tells_not="likelihoods of the endings, as the paper does",
             source="Zellers et al. 2019, arXiv 1905.07830",
             licence="MIT",
         ),
@@ -106,19 +133,23 @@ ENTRIES = {
             },
             template=CHOICE_PROMPT,
             scorers=CHOICE,
+            tells="whether the one right choice (MC1) is chosen; in the data it is always the first",
+            tells_not="free answers",
             source="Lin et al. 2022, arXiv 2109.07958",
             licence="Apache-2.0",
         ),
         Entry(
             key="humaneval",
             title="HumanEval",
-            summary="164 Python functions to complete; the portal runs no code, a judge reads it",
+            summary="164 Python functions to complete",
             place=Place("openai/openai_humaneval", "openai_humaneval", "test"),
             uses={
                 "task_id": "id", "prompt": "prompt", "canonical_solution": "reference", "test": "metadata",
                 "entry_point": "metadata",
             },
             template="Complete this Python function. Answer with the whole function only.\n\n{{ input }}",
+            tells="what a judge thinks of the code beside the solution and the tests",
+            tells_not="pass@1: no code is run. Check the judge on labels of yours",
             source="Chen et al. 2021, arXiv 2107.03374",
             licence="MIT",
         ),
@@ -128,19 +159,23 @@ ENTRIES = {
             summary="541 prompts with instructions that can be checked, such as a number of words",
             place=Place("google/IFEval", "default", "train"),
             uses={"key": "id", "prompt": "prompt", "instruction_id_list": "metadata", "kwargs": "metadata"},
+            tells="whether a judge finds every listed instruction kept",
+            tells_not="the strict accuracy by code of the paper; judges miscount",
             source="Zhou et al. 2023, arXiv 2311.07911",
             licence="Apache-2.0",
         ),
         Entry(
             key="mt-bench",
             title="MT-Bench, first turn",
-            summary="80 open questions in eight categories, for a judge that gives a score",
+            summary="80 open questions in eight categories",
             place=Place("HuggingFaceH4/mt_bench_prompts", "default", "train"),
             uses={
                 "prompt_id": "id", "category": "section", "prompt.0": "prompt", "prompt.1": "metadata",
                 "reference": "reference",
             },
             measure="mean",
+            tells="a judge's score from 1 to 10",
+            tells_not="the second turn, nor the scores of another judge model",
             source="Zheng et al. 2023, arXiv 2306.05685",
             licence="Apache-2.0",
         ),

@@ -1,33 +1,44 @@
-"""A worker's part: fetches files from the hub, has them imported, and prepares the benchmark."""
+"""Fetches files from the hub into an upload, has them imported, and prepares the benchmark."""
 
 import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, Q, QuerySet
+from django.http import Http404
 from django.utils import timezone
 
-from benchmarks.models import Benchmark
-from benchmarks.services.editing import benchmark_create
-from benchmarks.wish import BenchmarkProblems, BenchmarkWish, PartWish
 from catalogue.entries import ENTRIES, Entry
-from catalogue.hub import Place, commit_of, parquet_urls
-from datasets.models import DatasetVersion, Upload, UploadState
-from datasets.uploading import REPORT_EVERY_S, ImportStopped, upload_arrived, upload_run
+from catalogue.hub import Place, bearer_at, commit_of, parquet_urls, token_for
+from catalogue.preparing import benchmark_prepare
+from datasets.models import Upload, UploadState
+from datasets.uploading import REPORT_EVERY_S, SILENT_AFTER, ImportStopped, upload_arrived, upload_run
 from registry.fetching import FetchFailed, fetch_file
 from workspaces import access
 from workspaces.models import Role
+from workspaces.services import Refused
 
 log = logging.getLogger(__name__)
+MOST_ATTEMPTS = 3  # that are begun by themselves; people may begin more
+LOST = "The worker that fetched it was lost three times; try again."
+FAULT = "The data could not be fetched because of a fault in the portal; try again."
+OnPart = Callable[[int, int, int], None]  # the file's number, how many there are, its bytes so far
 
 
 def fetch_run(upload_id: int) -> None:
-    """Fetches what an upload's origin names. A known benchmark is imported at once, other data wait."""
-    claimed = Upload.objects.filter(pk=upload_id, state=UploadState.FETCHING, attempt=0).update(
+    """Fetches what an upload's origin names. A known benchmark is imported at once, other data wait.
+
+    Another worker may take over from one that fell silent, which then notices and stops.
+    """
+    silent = Q(attempt=0) | Q(alive_at=None) | Q(alive_at__lt=timezone.now() - SILENT_AFTER)
+    claimed = Upload.objects.filter(silent, pk=upload_id, state=UploadState.FETCHING).update(
         attempt=F("attempt") + 1, alive_at=timezone.now()
     )
     upload = Upload.objects.select_related("workspace", "created_by").filter(pk=upload_id).first()
@@ -42,7 +53,7 @@ def fetch_run(upload_id: int) -> None:
         return
     except Exception:
         log.exception("upload %s could not be fetched", upload.pk)
-        _refuse(upload, "The data could not be fetched because of a fault in the portal; try again.")
+        _refuse(upload, FAULT)
         return
     if upload.origin.get("entry"):
         entry_run(upload_id)
@@ -52,52 +63,53 @@ def entry_run(upload_id: int) -> None:
     """Imports the data of a known benchmark, then prepares it."""
     upload_run(upload_id)
     upload = Upload.objects.select_related("workspace", "created_by", "version").filter(pk=upload_id).first()
-    if upload and upload.state == UploadState.DONE and upload.version:
-        benchmark_prepare(upload, upload.version)
-
-
-def benchmark_prepare(upload: Upload, version: DatasetVersion) -> Benchmark | None:
-    """A benchmark of one part, unless one of that name is there or nothing in it can be scored by code."""
-    entry: Entry | None = ENTRIES.get(upload.origin.get("entry", ""))
-    if entry is None or not entry.scorers:
-        return None
-    held = access.access_for(upload.created_by, upload.workspace.slug, Role.EDITOR)
-    part = PartWish(
-        version_id=version.pk,
-        scorers=entry.scorers,
-        template=entry.template,
-        params=entry.params,
-        measure=entry.measure,
-    )
-    summary = "\n\n".join(filter(None, (entry.summary, entry.source and f"Source: {entry.source}")))
+    entry: Entry | None = ENTRIES.get(upload.origin.get("entry", "")) if upload else None
+    if not (upload and upload.state == UploadState.DONE and upload.version and entry):
+        return
     try:
-        return benchmark_create(held, BenchmarkWish(name=entry.title, summary=summary, parts=[part]))
-    except BenchmarkProblems as error:
+        held = access.access_for(upload.created_by, upload.workspace.slug, Role.EDITOR)
+        benchmark_prepare(held, entry, upload.version, upload.origin.get("judge_model"))
+    except (Refused, PermissionDenied, Http404) as error:
         log.info("no benchmark for %s: %s", entry.key, error)
-        return None
 
 
 def _fetch(upload: Upload) -> None:
-    place = Place(**{name: upload.origin[name] for name in ("repo", "config", "split", "revision")})
-    urls = parquet_urls(place)
+    place = place_in(upload.origin)
     upload.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upload.source_name = (
-        f"{place.repo.rpartition('/')[2]}-{place.split}.{'zip' if len(urls) > 1 else 'parquet'}"
+    upload.source_name, commit = place_files(
+        place, token_for(upload.workspace), upload.path, on_part=Arrival(upload), attempt=upload.attempt
     )
+    if not _mine(upload).exists():
+        raise ImportStopped
+    upload.origin = upload.origin | {"commit": commit, "fetched_at": timezone.now().isoformat()}
+    upload_arrived(upload, queue=bool(upload.origin.get("entry")))
+
+
+def place_in(origin: dict[str, Any]) -> Place:
+    return Place(**{name: origin[name] for name in ("repo", "config", "split", "revision")})
+
+
+def place_files(
+    place: Place, token: str, path: Path, *, on_part: OnPart, attempt: int = 0
+) -> tuple[str, str]:
+    """Fetches a place's files into one at `path`; returns its name and the commit. Raises FetchFailed."""
+    urls = parquet_urls(place, token)
     parts: list[Path] = []
     try:
         size = 0
         for number, url in enumerate(urls):
-            part = upload.path.with_name(f"{upload.token}.part{number:04}")
+            part = path.with_name(f"{path.name}.part{attempt:02}-{number:04}")
             parts.append(part)
-            limit = settings.UPLOAD_MAX_BYTES - size
-            size += fetch_file(url, part, limit=limit, on_bytes=Arrival(upload, number, len(urls)))
-        _together(parts, upload.path)
+            size += fetch_file(
+                url, part, limit=settings.UPLOAD_MAX_BYTES - size, bearer=bearer_at(url, token),
+                on_bytes=partial(on_part, number, len(urls)),
+            )  # fmt: skip
+        _together(parts, path)
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
-    upload.origin = upload.origin | {"commit": commit_of(place), "fetched_at": timezone.now().isoformat()}
-    upload_arrived(upload, queue=bool(upload.origin.get("entry")))
+    ending = "zip" if len(urls) > 1 else "parquet"
+    return f"{place.repo.rpartition('/')[2]}-{place.split}.{ending}", commit_of(place, token)
 
 
 def _together(parts: Sequence[Path], path: Path) -> None:
@@ -111,25 +123,37 @@ def _together(parts: Sequence[Path], path: Path) -> None:
     path.chmod(0o600)
 
 
+def _mine(upload: Upload) -> QuerySet[Upload]:
+    """The row while this attempt still owns it."""
+    return Upload.objects.filter(pk=upload.pk, state=UploadState.FETCHING, attempt=upload.attempt)
+
+
 def _refuse(upload: Upload, reason: str) -> None:
     problems: list[dict[str, Any]] = [{"line": 0, "field": "", "reason": reason}]
-    Upload.objects.filter(pk=upload.pk, state=UploadState.FETCHING).update(
-        state=UploadState.REFUSED, problems=problems, problem_count=1
-    )
+    _mine(upload).update(state=UploadState.REFUSED, problems=problems, problem_count=1)
 
 
 class Arrival:
-    """Notes on the row how much of the files has arrived; raises ImportStopped once the row is gone."""
+    """Notes on the row how much of the files has arrived; raises ImportStopped once it is not ours."""
 
-    def __init__(self, upload: Upload, number: int, count: int):
-        self.upload, self.number, self.count, self.next_at = upload, number, count, 0.0
+    def __init__(self, upload: Upload):
+        self.upload, self.next_at = upload, 0.0
 
-    def __call__(self, size: int) -> None:
+    def __call__(self, number: int, count: int, size: int) -> None:
         if monotonic() < self.next_at:
             return
         self.next_at = monotonic() + REPORT_EVERY_S
-        mine = Upload.objects.filter(pk=self.upload.pk, state=UploadState.FETCHING)
-        if not mine.update(
-            progress_done=self.number, progress_total=self.count, size_bytes=size, alive_at=timezone.now()
+        if not _mine(self.upload).update(
+            progress_done=number, progress_total=count, size_bytes=size, alive_at=timezone.now()
         ):
             raise ImportStopped
+
+
+def lost_uploads(state: UploadState) -> list[Upload]:
+    """Those whose worker fell silent, and that are taken up again without being asked. One that has
+    cost its workers too often waits for a person."""
+    before = timezone.now() - SILENT_AFTER
+    rows = Upload.objects.filter(state=state, alive_at__lt=before, created_at__gt=before - timedelta(days=1))
+    for upload in rows.filter(attempt__gte=MOST_ATTEMPTS) if state == UploadState.FETCHING else ():
+        _refuse(upload, LOST)
+    return list(rows.filter(attempt__lt=MOST_ATTEMPTS)[:50])

@@ -12,7 +12,11 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from catalogue.models import HubToken
+from evalportal.lib.secret_fields import UndecryptableSecret
 from registry.fetching import FetchFailed, fetch_json
+from registry.rules import origin_of
+from workspaces.models import Workspace
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 NAME = re.compile(r"[\w.+-]{1,120}")
@@ -56,9 +60,39 @@ def hub_url(path: str) -> str:
     return f"{settings.HUB_URL.rstrip('/')}{path}"
 
 
-def parquet_urls(place: Place) -> list[str]:
+def hub_origin() -> str:
+    """Scheme, host and port of the hub, as a token is bound to them."""
+    scheme, host, port = origin_of(settings.HUB_URL)
+    return f"{scheme}://{host}:{port}"
+
+
+def hub_host() -> str:
+    return origin_of(settings.HUB_URL)[1]
+
+
+def token_for(workspace: Workspace) -> str:
+    """The workspace's token for this hub, else the operator's, else nothing. Raises FetchFailed."""
+    held = HubToken.objects.filter(workspace=workspace, origin=hub_origin()).first()
+    if held is None:
+        return str(settings.HUB_TOKEN)
+    try:
+        return str(held.token.reveal())
+    except UndecryptableSecret as error:
+        raise FetchFailed(str(error)) from error
+
+
+def bearer_at(url: str, token: str) -> str:
+    """The token, if the address is the hub's; else nothing."""
+    return token if origin_of(url) == origin_of(settings.HUB_URL) else ""
+
+
+def _asked(path: str, token: str) -> Any:
+    return fetch_json(hub_url(path), bearer=token)
+
+
+def parquet_urls(place: Place, token: str = "") -> list[str]:
     """Addresses of the Parquet files, in order. Raises FetchFailed, naming what there is."""
-    listed = _at_revision(place) if place.revision else _converted(place)
+    listed = _at_revision(place, token) if place.revision else _converted(place, token)
     if not listed:
         raise FetchFailed(f"The hub has no Parquet files for {place}.")
     if len(listed) > MAX_FILES:
@@ -66,18 +100,18 @@ def parquet_urls(place: Place) -> list[str]:
     return listed
 
 
-def commit_of(place: Place) -> str:
+def commit_of(place: Place, token: str = "") -> str:
     """The commit that the data come from, or nothing if the hub does not say."""
     path = f"/api/datasets/{quote(place.repo)}/revision/{quote(place.revision or 'main', safe='')}"
     try:
-        told = fetch_json(hub_url(path))
+        told = _asked(path, token)
     except FetchFailed:
         return ""
     return str(told.get("sha") or "")[:64] if isinstance(told, dict) else ""
 
 
-def _converted(place: Place) -> list[str]:
-    found = fetch_json(hub_url(f"/api/datasets/{quote(place.repo)}/parquet"))
+def _converted(place: Place, token: str) -> list[str]:
+    found = _asked(f"/api/datasets/{quote(place.repo)}/parquet", token)
     configs = found if isinstance(found, dict) else {}
     splits = configs.get(place.config)
     if not isinstance(splits, dict):
@@ -92,11 +126,11 @@ def _names(known: dict[str, Any]) -> str:
     return ", ".join([*known][:10]) or "none"
 
 
-def _at_revision(place: Place) -> list[str]:
+def _at_revision(place: Place, token: str) -> list[str]:
     """Files such as `config/split-0-of-2.parquet`, `data/split-….parquet`, `config/split/0.parquet`."""
     revision = quote(place.revision, safe="")
     base = f"/api/datasets/{quote(place.repo)}/tree/{revision}?recursive=true"
-    paths = sorted(path for path in _paths(fetch_json(hub_url(base))) if _fits(path, place))
+    paths = sorted(path for path in _paths(_asked(base, token)) if _fits(path, place))
     return [hub_url(f"/datasets/{quote(place.repo)}/resolve/{revision}/{quote(path)}") for path in paths]
 
 

@@ -115,7 +115,7 @@ def check_upload(upload: Upload, mapping: Mapping, leaves: list[Leaf]) -> CheckR
 
 def is_silent(upload: Upload) -> bool:
     """Whether a worker should have been heard of by now."""
-    busy = upload.state in (UploadState.QUEUED, UploadState.IMPORTING)
+    busy = upload.state in (UploadState.FETCHING, UploadState.QUEUED, UploadState.IMPORTING)
     heard = upload.alive_at or upload.created_at
     return busy and timezone.now() - heard > SILENT_AFTER
 

@@ -37,7 +37,11 @@ class ForgivingQoS(RedisChannel.QoS):  # type: ignore[misc, valid-type]
 RedisChannel.QoS = ForgivingQoS
 RedisChannel.do_restore = False
 
-SWEEPS = {"runs.tasks.sweep": 5.0, "webhooks.tasks.sweep": 15.0}  # every so many seconds
+SWEEPS = {
+    "runs.tasks.sweep": 5.0,
+    "webhooks.tasks.sweep": 15.0,
+    "catalogue.tasks.sweep": 30.0,
+}  # every so many seconds
 logger = logging.getLogger(__name__)
 
 

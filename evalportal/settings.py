@@ -35,6 +35,7 @@ HTTPS = env.flag("EVALPORTAL_HTTPS")
 # Hosts that outbound calls may reach although they are private; the embedded default is this machine.
 OUTBOUND_ALLOW = env.words("EVALPORTAL_OUTBOUND_ALLOW", "127.0.0.1/32,::1/128" if EMBEDDED else "")
 HUB_URL = env.text("EVALPORTAL_HUB_URL")  # where datasets are fetched by name; empty: nowhere
+HUB_TOKEN = env.text("EVALPORTAL_HUB_TOKEN")  # sent to that host alone; a workspace may set its own
 
 INSTALLED_APPS = [
     "evalportal",

@@ -22,10 +22,11 @@ from benchmarks.services import EvaluationWish, benchmark_create, task_create
 from benchmarks.services.gates import gate_create
 from benchmarks.wish import BenchmarkWish, PartWish
 from datasets.assets import asset_store
-from datasets.models import Upload
+from datasets.models import DatasetVersion, Upload
 from generation.models import Generation
 from generation.services import Wish, generation_begin
 from judges.services import draft_of_rubric, judge_create
+from registry.models import RegisteredModel
 from runs.services import Launch, launch
 from webhooks.models import Delivery
 from webhooks.services import push, webhook_save
@@ -91,7 +92,13 @@ OURS = [route for route in ALL if route not in ADMIN and not route.third_party]
 PAGES = [route for route in OURS if "slug" in route.params]
 API = [route for route in OURS if route.api_view and hasattr(route.api_view, "roles")]
 STAFF = [route for route in OURS if route.declared in ("staff", "monitor")]
-EVERYWHERE = ("catalogue:import", "catalogue-entry", "label-export")  # name no object of a workspace
+EVERYWHERE = (  # name no object of a workspace
+    "catalogue:import",
+    "catalogue:prepare",
+    "catalogue-entry",
+    "catalogue-benchmark",
+    "label-export",
+)
 PAGES_OF_OBJECTS = [route for route in PAGES if route.params != ("slug",) and route.name not in EVERYWHERE]
 API_OF_OBJECTS = [route for route in API if route.params and route.name not in EVERYWHERE]
 each_page = pytest.mark.parametrize("route", PAGES, ids=str)
@@ -112,8 +119,14 @@ def things(
     dataset: Any,
     model: Any,
 ) -> SimpleNamespace:
-    held, version, callable_model = access_for(editor, "alpha"), dataset(3), model()
-    picture = BytesIO()
+    return things_in(access_for(editor, "alpha"), access_for(owner, "alpha"), viewer, dataset(3), model())
+
+
+def things_in(
+    held: Access, managing: Access, member: User, version: DatasetVersion, callable_model: RegisteredModel
+) -> SimpleNamespace:
+    """One object of every kind in a workspace, as an editor and an owner of it make them."""
+    workspace, picture = held.workspace, BytesIO()
     Image.new("RGB", (2, 2)).save(picture, "PNG")
     scorers = [{"key": "numeric", "name": "numeric", "options": {}}]
     wish = Launch(dataset_version_id=version.pk, model_ids=[callable_model.pk], scorers=scorers)
@@ -121,17 +134,17 @@ def things(
     website = Launch(
         dataset_version_id=version.pk, recorded_names=["Site"], responses="by_hand", scorers=scorers
     )
-    managing, run = access_for(owner, "alpha"), evaluation.runs.get()
-    judge = judge_create(held, draft_of_rubric(alpha, "correctness", model_ids=[callable_model.pk]))
+    run = evaluation.runs.get()
+    judge = judge_create(held, draft_of_rubric(workspace, "correctness", model_ids=[callable_model.pk]))
     return SimpleNamespace(
         version=version, model=callable_model, evaluation=evaluation, run=run, judge=judge,
         by_hand=launch(held, website).runs.get(), generation=generation_of(held, callable_model.pk),
-        sample=ReviewSample.objects.create(workspace=alpha, judge=judge.judge, run=run, size=1, seed=1),
-        asset=asset_store(alpha, picture.getvalue()), membership=Membership.objects.get(user=viewer),
-        upload=upload_of(editor, alpha), own=upload_of(owner, alpha, "b" * 43),
-        delivery=delivery_of(managing), mapping=alpha.saved_mappings.create(name="Kept"),
+        sample=ReviewSample.objects.create(workspace=workspace, judge=judge.judge, run=run, size=1, seed=1),
+        asset=asset_store(workspace, picture.getvalue()), membership=Membership.objects.get(user=member),
+        upload=upload_of(held.user, workspace), own=upload_of(managing.user, workspace, "b" * 43),
+        delivery=delivery_of(managing), mapping=workspace.saved_mappings.create(name="Kept"),
         subset=version.dataset.subsets.create(name="First", size=1),
-        saved=SavedComparison.objects.create(workspace=alpha, name="Kept", query="?runs=1,2"),
+        saved=SavedComparison.objects.create(workspace=workspace, name="Kept", query="?runs=1,2"),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
         token=services.token_create(held, name="t", role=Role.EDITOR, expires_at=None)[0],
         benchmarked=benchmarked_of(held, version.pk, callable_model.pk),
@@ -216,6 +229,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "datasets position": 1,
         "datasets subset_id": things.subset.pk,
         "catalogue key": "gsm8k",
+        "catalogue pk": things.upload.pk,
         "upload pk": things.own.pk,
         "mapping pk": things.mapping.pk,
         "dataset pk": things.version.dataset.pk,

@@ -146,7 +146,7 @@ def _elsewhere(request: WorkspaceRequest, found: Upload) -> HttpResponse:
         uploads.upload_cancel(found)
         reasons = [str(one["reason"]) for one in found.problems[:1]]
         messages.warning(request, *(reasons or ["That upload is gone; send the file again."]))
-        return redirect("datasets:upload", slug)
+        return redirect("catalogue:list" if found.origin.get("kind") == "hub" else "datasets:upload", slug)
     return redirect("datasets:progress", slug, found.pk)
 
 

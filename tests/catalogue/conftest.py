@@ -24,12 +24,17 @@ class Hub:
     def __init__(self) -> None:
         self.pages: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.bearers: dict[str, str] = {}  # what each path was asked with
+        self.wants = ""  # the token without which it answers 401
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 hub.asked.append(self.path)
+                hub.bearers[self.path] = self.headers.get("Authorization", "")
                 page = hub.pages.get(self.path)
+                if hub.wants and hub.bearers[self.path] != f"Bearer {hub.wants}":
+                    page = None
                 moved = isinstance(page, str)
                 self.send_response(404 if page is None else 302 if moved else 200)
                 if moved:
@@ -64,6 +69,15 @@ class Hub:
         self.pages[f"/api/datasets/{repo}/tree/{revision}?recursive=true"] = tree
         for path, data in files.items():
             self.pages[f"/datasets/{repo}/resolve/{revision}/{path}"] = data
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Hub]:
+    """Another host, as far as tokens go: another port."""
+    held = Hub()
+    yield held
+    held.server.shutdown()
+    held.server.server_close()
 
 
 @pytest.fixture

@@ -1,25 +1,32 @@
 """Data of a hub by name, and well-known benchmarks in one click, from the hub and from a file."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from benchmarks.models import Benchmark
 from catalogue import services
 from catalogue.entries import ENTRIES, Entry
-from catalogue.fetching import entry_run, fetch_run
-from catalogue.hub import Place
+from catalogue.fetching import Arrival, entry_run, fetch_run, lost_uploads
+from catalogue.hub import Place, token_for
 from datasets.drafts import draft_of
 from datasets.models import DatasetVersion, Item, Upload, UploadState
+from datasets.uploading import SILENT_AFTER, ImportStopped
+from judges.asking import judge_messages
+from judges.models import frozen
 from judges.scorers import SCORERS
 from judges.templating import check_template, render
+from registry.models import RegisteredModel
 from tests.catalogue.conftest import Hub, parquet
 from tests.conftest import SHARED
-from workspaces.access import Access
-from workspaces.models import Role, User, Workspace
+from workspaces.access import Access, access_for
+from workspaces.models import AuditEvent, Role, User, Workspace
 
 Clients = Callable[[User], Client]
 GSM8K = [{"question": f"{n} + 1?", "answer": f"#### {n + 1}"} for n in range(3)]
@@ -63,6 +70,8 @@ def test_every_entry_fits_its_data_and_its_scorers(key: str) -> None:
     asked = render(entry.template, {"input": draft.prompt, "choices": draft.choices})
     assert all(choice in asked for choice in [draft.prompt, *draft.choices])
     assert all(scorer["key"] in SCORERS for scorer in entry.scorers)
+    assert entry.scorers or entry.rubric
+    assert entry.scored_by and entry.metric and entry.tells
 
 
 def test_one_click_imports_the_data_and_prepares_the_benchmark(hub: Hub, editing: Access) -> None:
@@ -154,6 +163,175 @@ def test_the_api_fetches_by_name(hub: Hub, editor: User, client_of: Clients) -> 
     assert begun.status_code == 202
     bad = client.post("/api/v1/hub", {"repo": "../x"}, content_type="application/json", headers=space)
     assert bad.status_code == 400
+
+
+# A hub that wants a token
+
+
+def test_a_token_goes_to_the_hub_alone(hub: Hub, elsewhere: Hub, editing: Access, owner: User) -> None:
+    hub.hold("openai/gsm8k", "main", "test", [parquet(GSM8K)])
+    hub.wants = "hf_secret"
+    path = "/api/datasets/openai/gsm8k/parquet/main/test/0.parquet"
+    hub.pages[path] = f"{elsewhere.url}/bytes"
+    elsewhere.pages["/bytes"] = parquet(GSM8K)
+    refused = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    fetch_run(refused.pk)
+    refused.refresh_from_db()
+    assert refused.state == UploadState.REFUSED
+    services.hub_token_set(access_for(owner, "alpha"), " hf_secret ")
+    upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    fetch_run(upload.pk)
+    upload.refresh_from_db()
+    assert upload.state == UploadState.DONE, upload.problems
+    assert hub.bearers[path] == "Bearer hf_secret"
+    assert elsewhere.bearers == {"/bytes": ""}
+
+
+def test_a_listed_address_elsewhere_gets_no_token(
+    hub: Hub, elsewhere: Hub, editing: Access, settings: Any
+) -> None:
+    settings.HUB_TOKEN = "operators"
+    hub.wants = "operators"
+    hub.hold("openai/gsm8k", "main", "test", [parquet(GSM8K)])
+    hub.pages["/api/datasets/openai/gsm8k/parquet"] = {"main": {"test": [f"{elsewhere.url}/bytes"]}}
+    elsewhere.pages["/bytes"] = parquet(GSM8K)
+    upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    fetch_run(upload.pk)
+    upload.refresh_from_db()
+    assert upload.state == UploadState.DONE, upload.problems
+    assert elsewhere.bearers == {"/bytes": ""}
+
+
+def test_a_token_is_sealed_and_bound_to_its_hub(
+    hub: Hub, alpha: Workspace, owner: User, editor: User, client_of: Clients, settings: Any
+) -> None:
+    url = "/w/alpha/datasets/catalogue/"
+    page = client_of(owner).post(f"{url}hub/token/", {"token": "hf_secret"}, follow=True).content.decode()
+    assert "This workspace has a token" in page and "hf_secret" not in page
+    assert "Access token" not in client_of(editor).get(url).content.decode()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT token FROM catalogue_hubtoken")
+        assert "hf_secret" not in cursor.fetchone()[0]
+    assert token_for(alpha) == "hf_secret"
+    settings.HUB_URL = "https://hub.example.com"
+    settings.HUB_TOKEN = "operators"
+    assert token_for(alpha) == "operators"
+    settings.HUB_URL = hub.url
+    client_of(owner).post(f"{url}hub/token/", {"remove": "1"})
+    assert token_for(alpha) == "operators"
+    assert "hf_secret" not in str([*AuditEvent.objects.values()])
+    bad = client_of(owner).post(f"{url}hub/token/", {"token": "a\nb"}, follow=True)
+    assert "without spaces" in bad.content.decode()
+
+
+# Workers that die
+
+
+def silent(upload: Upload, **values: Any) -> None:
+    long_ago = timezone.now() - SILENT_AFTER - timedelta(seconds=1)
+    Upload.objects.filter(pk=upload.pk).update(alive_at=long_ago, **values)
+
+
+def test_a_fetch_whose_worker_died_is_taken_up_again(hub: Hub, editing: Access) -> None:
+    hub.hold("openai/gsm8k", "main", "test", [parquet(GSM8K)])
+    upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    Upload.objects.filter(pk=upload.pk).update(attempt=1)
+    fetch_run(upload.pk)
+    assert not hub.asked and not lost_uploads(UploadState.FETCHING)
+    silent(upload)
+    assert lost_uploads(UploadState.FETCHING) == [upload]
+    fetch_run(upload.pk)
+    upload.refresh_from_db()
+    assert (upload.state, upload.attempt) == (UploadState.DONE, 3)  # the import counts, too
+
+
+def test_a_worker_that_was_thought_dead_changes_nothing(hub: Hub, editing: Access) -> None:
+    hub.hold("openai/gsm8k", "main", "test", [parquet(GSM8K)])
+    upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    Upload.objects.filter(pk=upload.pk).update(attempt=1)
+    upload.refresh_from_db()
+    late = Arrival(upload)
+    silent(upload, attempt=2)
+    with pytest.raises(ImportStopped):
+        late(0, 1, 10)
+
+
+def test_a_fetch_that_costs_three_workers_is_refused(hub: Hub, editing: Access) -> None:
+    upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    silent(upload, attempt=3)
+    assert not lost_uploads(UploadState.FETCHING)
+    upload.refresh_from_db()
+    assert upload.state == UploadState.REFUSED
+    assert "lost three times" in upload.problems[0]["reason"]
+
+
+def test_a_person_sees_it_and_starts_it_again(
+    hub: Hub, editing: Access, editor: User, client_of: Clients, django_capture_on_commit_callbacks: Any
+) -> None:
+    upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    silent(upload, attempt=1)
+    client, url = client_of(editor), f"/w/alpha/datasets/upload/{upload.pk}/progress/"
+    again = f"/w/alpha/datasets/catalogue/again/{upload.pk}/"
+    page = client.get(url).content.decode()
+    assert "No worker has reported" in page and again in page
+    with django_capture_on_commit_callbacks() as queued:
+        assert client.post(again).headers["Location"] == url
+    assert len(queued) == 1
+    silent(upload, state=UploadState.IMPORTING, size_bytes=5)
+    with django_capture_on_commit_callbacks() as queued:
+        client.post(again)
+    assert len(queued) == 1
+    upload.refresh_from_db()
+    assert upload.state == UploadState.QUEUED
+
+
+# Entries that a judge scores
+
+
+@pytest.mark.parametrize("key", ["humaneval", "ifeval", "mt-bench"])
+def test_what_code_cannot_score_a_judge_scores(
+    hub: Hub, editing: Access, model: Callable[..., RegisteredModel], key: str
+) -> None:
+    entry: Entry = ENTRIES[key]
+    hub.hold(entry.place.repo, entry.place.config, entry.place.split, [parquet([ROWS[key]])])
+    upload = services.entry_fetch(editing, entry, judge_model=model().pk)
+    fetch_run(upload.pk)
+    part = Benchmark.objects.get(name=entry.title).parts.get()
+    assert (part.scorers, part.measure) == ([], entry.measure)
+    judge = part.judges.get()
+    assert entry.rubric and (judge.judge.name, judge.kind) == (entry.rubric.title, entry.rubric.kind)
+    item = part.version.items.get()
+    asked = judge_messages(
+        frozen(judge), {"input": item.prompt, "references": item.references, "metadata": item.metadata},
+        "an answer", nonce="n",
+    )  # fmt: skip
+    assert item.prompt in asked[-1]["content"]
+
+
+def test_data_without_a_judge_model_wait_for_one(
+    hub: Hub, editing: Access, editor: User, client_of: Clients, model: Callable[..., RegisteredModel]
+) -> None:
+    hub.hold("google/IFEval", "default", "train", [parquet([ROWS["ifeval"]])])
+    client, url = client_of(editor), "/w/alpha/datasets/catalogue/"
+    assert "none is registered" in client.get(url).content.decode()
+    client.post(f"{url}ifeval/")
+    fetch_run(Upload.objects.get().pk)
+    assert DatasetVersion.objects.get().ready_at and not Benchmark.objects.exists()
+    refused = client.post(f"{url}ifeval/prepare/", follow=True).content.decode()
+    assert "choose the model that it asks" in refused
+    chosen = {"judge_model": str(model().pk)}
+    done = client.post(f"{url}ifeval/prepare/", chosen, follow=True).content.decode()
+    assert "The benchmark IFEval is ready." in done
+    space = {"X-Workspace": "alpha"}
+    again = client.post(
+        "/api/v1/catalogue/ifeval/benchmark", {}, content_type="application/json", headers=space
+    )
+    assert again.status_code == 400 and "is there already" in again.content.decode()
+    Benchmark.objects.all().delete()
+    once_more = client.post(
+        "/api/v1/catalogue/ifeval/benchmark", {}, content_type="application/json", headers=space
+    )
+    assert once_more.status_code == 201  # with the judge that is here
 
 
 @pytest.mark.shared
