@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ class Portal:
     url: str
     email: str
     password: str
+    env: dict[str, str]
 
 
 @dataclass
@@ -78,19 +80,29 @@ def endpoint() -> Iterator[StubEndpoint]:
 
 @pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory, endpoint: StubEndpoint) -> Iterator[Portal]:
-    data, port = tmp_path_factory.mktemp("portal"), free_port()
+    with started(tmp_path_factory.mktemp("portal"), endpoint) as running:
+        yield running
+
+
+@contextmanager
+def started(data: Path, endpoint: StubEndpoint) -> Iterator[Portal]:
+    """A portal with its demo and two models on the endpoint."""
+    port = free_port()
     env = {"EVALPORTAL_DATA": str(data), "DATABASE_URL": "", "REDIS_URL": ""}
     with Process("manage.py", "up", "--port", str(port), env=env, name="up") as process:
         process.wait_for("Ctrl-C stops it.", 90)
         shell(PREPARE.format(base_url=endpoint.base_url, models=MODELS), env)
         email, password = (data / "demo-login").read_text().split()
-        yield Portal(f"http://127.0.0.1:{port}", email, password)
+        yield Portal(f"http://127.0.0.1:{port}", email, password, env)
         assert "Traceback" not in process.output, process.output
 
 
-def shell(code: str, env: dict[str, str]) -> None:
+def shell(code: str, env: dict[str, str]) -> str:
+    """What the code prints."""
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
-    subprocess.run(command, cwd=ROOT, env=environment(env), check=True, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environment(env), capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="package")
