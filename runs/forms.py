@@ -1,8 +1,10 @@
 """The launch sheet as a form: reads what was typed, hands a Launch to the service, shows its problems."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -14,7 +16,7 @@ from judges.scorers import BadOptions, build_scorer
 from judges.scorers.numbers import read_number
 from judges.templating import DEFAULT_TEMPLATE
 from registry.models import RegisteredModel
-from registry.selectors import models_for
+from registry.selectors import embedding_models_for, models_for
 from runs.models import BY_HAND, Run
 from runs.scorer_forms import (
     FilterChoice,
@@ -27,6 +29,7 @@ from runs.scorer_forms import (
 from runs.selectors_judges import Opponent, opponents_on, versions_offered
 from runs.selectors_pages import first_items, last_run_on, recorded_names
 from runs.services import Launch
+from runs.services.measuring import asks_model
 from workspaces.models import Workspace
 
 # Fields of Launch → fields of this form
@@ -87,7 +90,17 @@ class LaunchForm(forms.Form):
         self._choices("models", [(model.pk, model.title) for model in self.models_offered])
         self._choices("dataset_version", [(version.pk, str(version)) for version in self.versions])
         self._choices("recorded", [(name, name) for name in recorded_names(workspace)])
-        self.slots = scorer_slots(self.data if self.is_bound else None, self.initial.get("scorers") or [])
+        self._show(self.initial.get("scorers") or [])
+
+    def _show(self, scorers: Sequence[Mapping[str, Any]]) -> None:
+        """These as chosen, unless the sheet was sent."""
+        data = self.data if self.is_bound else None
+        self.slots = scorer_slots(data, scorers, {"embedding_model": self.embedding_models})
+
+    @cached_property
+    def embedding_models(self) -> list[tuple[str, str]]:
+        """What semantic similarity may ask; one query."""
+        return embedding_choices(self.workspace)
 
     def _choices(self, name: str, choices: Iterable[tuple[Any, str]]) -> None:
         chosen: Any = self.fields[name]
@@ -158,10 +171,10 @@ class LaunchForm(forms.Form):
             self.initial.setdefault("models", [self.models_offered[0].pk])
         self.like = last_run_on(version)
         if self.like is None:
-            self.slots = scorer_slots(None, [{"key": fitting_scorer(version)}])
+            self._show([{"key": fitting_scorer(version)}])
             return
         self.initial.setdefault("template", self.like.config.get("template", DEFAULT_TEMPLATE))
-        self.slots = scorer_slots(None, self.like.config.get("scorers", []))
+        self._show(self.like.config.get("scorers", []))
 
     def _choose_pair(self, a: str, b: str) -> None:
         """Response A against response B, by the first judge that compares."""
@@ -192,7 +205,8 @@ class LaunchForm(forms.Form):
         data = self.cleaned_data
         responses = data.get("responses", "fresh")
         fresh = responses == "fresh"
-        calls = fresh or bool(data.get("judges"))
+        scorers = [slot.as_json() for slot in self.chosen_slots]
+        calls = fresh or bool(data.get("judges")) or any(map(asks_model, scorers))
         names = [data.get("by_hand_name", "")] if responses == BY_HAND else data.get("recorded", [])
         params = {name: data[name] for name in PARAMS if data.get(name) is not None}
         stop = [line for line in (data.get("stop") or "").splitlines() if line]
@@ -205,7 +219,7 @@ class LaunchForm(forms.Form):
             dataset_version_id=data.get("dataset_version"),
             model_ids=data.get("models", []) if fresh else (),
             recorded_names=() if fresh else names,
-            scorers=[slot.as_json() for slot in self.chosen_slots],
+            scorers=scorers,
             template=data.get("template") or DEFAULT_TEMPLATE,
             params=params if fresh else {},
             alias=data.get("alias", ""),
@@ -236,6 +250,16 @@ class LaunchForm(forms.Form):
                     self.add_error(None if target == "scorers" else target, message)
                 elif target not in self.fields:
                     self.add_error(None, message)
+
+
+def embedding_choices(workspace: Workspace) -> list[tuple[str, str]]:
+    """Names of models that embed, or numbers where a name is not alone; and their words."""
+    models = list(embedding_models_for(workspace))
+    names = Counter(name for model in models for name in {model.name, model.alias})
+    return [
+        (model.name if names[model.name] == 1 else str(model.pk), f"{model.title}, {model.provider}")
+        for model in models
+    ]
 
 
 def fitting_scorer(version: DatasetVersion) -> str:

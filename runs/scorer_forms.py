@@ -15,7 +15,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Numbers": ("numeric",),
     "Choices": ("multiple_choice", "multiple_answers"),
     "Lists": ("set_match", "list_equal"),
-    "Longer texts": ("token_f1", "rouge", "bleu", "chrf"),
+    "Longer texts": ("token_f1", "rouge", "bleu", "chrf", "semantic"),
     "JSON": ("json_valid", "json_equal", "json_schema"),
     "Latency and cost": ("latency", "cost"),
     "Rules of your own": ("regex", "length", "refusal", "python"),
@@ -53,6 +53,7 @@ class OptionInput:
     name: str
     value: Any
     error: str = ""
+    offered: Sequence[tuple[str, str]] = ()  # values and words of what the workspace has to choose from
 
     @property
     def label(self) -> str:
@@ -60,14 +61,21 @@ class OptionInput:
 
     @property
     def kind(self) -> str:
-        """The control: chain, select, checkbox, long, numeric, decimal or text."""
+        """The control: chain, offered, select, checkbox, long, numeric, decimal or text."""
         if self.option.name == "extract":
             return "chain"
+        if self.option.offers:
+            return "offered"
         if self.option.choices:
             return "select"
         if self.option.long:
             return "long"
         return {bool: "checkbox", int: "numeric", float: "decimal"}.get(self.option.type, "text")
+
+    @property
+    def is_missing(self) -> bool:
+        """Chosen, but not to be had any more."""
+        return bool(self.value) and self.value not in [value for value, _ in self.offered]
 
     @property
     def is_wide(self) -> bool:
@@ -146,8 +154,22 @@ def _step_words(step: Mapping[str, Any]) -> str:
     return f"{offered.title}: {typed}" if typed else offered.title
 
 
-def scorer_slots(data: Any, wanted: Sequence[Mapping[str, Any]]) -> list[ScorerSlot]:
-    """A slot for every scorer: those chosen first, in their order, then the rest of the table."""
+def scorer_slots(
+    data: Any,
+    wanted: Sequence[Mapping[str, Any]],
+    offers: Mapping[str, Sequence[tuple[str, str]]],
+) -> list[ScorerSlot]:
+    """A slot for every scorer: those chosen first, in their order, then the rest of the table. `offers` has
+    values and words of what an option may be chosen from, by its kind."""
+    slots = _slots(data, wanted)
+    for entry in (each for slot in slots for each in slot.inputs if each.option.offers):
+        entry.offered = offers.get(entry.option.offers, ())
+        if not entry.value and len(entry.offered) == 1:
+            entry.value = entry.offered[0][0]
+    return slots
+
+
+def _slots(data: Any, wanted: Sequence[Mapping[str, Any]]) -> list[ScorerSlot]:
     if data is not None:
         ids = list(
             dict.fromkeys(name for name in data.getlist("scorers") if name.partition("-")[0] in SCORERS)

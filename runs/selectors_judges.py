@@ -1,7 +1,7 @@
 """What pages read of judges: which may be asked, whom they compare with, and what they said of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django.core.cache import cache
@@ -116,8 +116,21 @@ class JudgeRow:
 
 
 def judge_rows(run: Run) -> list[JudgeRow]:
-    """In the order in which they were asked; two queries, and counts that are kept. Needs the tallies."""
-    entries: Sequence[Mapping[str, Any]] = run.config.get("judges", [])
+    """Judges in the order in which they were asked, then scorers that ask a model; two queries, and counts
+    that are kept. Needs the tallies."""
+    asking = [
+        {**entry, "kind": "score", "panel": "", "opponent": None}
+        for entry in run.config.get("scorers", [])
+        if "judging" in entry
+    ]
+    judges = rows_of(run, [*run.config.get("judges", []), *asking])
+    return [
+        replace(row, said=replace(row.said, answers={})) if row.entry in asking else row for row in judges
+    ]
+
+
+def rows_of(run: Run, entries: Sequence[Mapping[str, Any]]) -> list[JudgeRow]:
+    """Of these entries of the run's configuration; as `judge_rows`."""
     if not entries:
         return []
     judgings = {each.pk: each for each in run.judgings.select_related("workspace", "model", "opponent")}

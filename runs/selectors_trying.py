@@ -1,12 +1,13 @@
 """The scorers of a launch tried on a few real items: what each reads out of a response, and its verdict."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from datasets.models import DatasetVersion, Item
 from judges.scorers import Scorer, Subject, Verdict
+from judges.scorers.semantic import Semantic
 from runs.models import Run, Trial, TrialState
 from runs.selectors_pages import first_items
 
@@ -43,30 +44,47 @@ def sources(version: DatasetVersion) -> list[Source]:
 
 
 def try_scorers(
-    version: DatasetVersion, scorers: Sequence[tuple[str, Scorer[Any]]], source: str, typed: str
+    version: DatasetVersion,
+    scorers: Sequence[tuple[str, Scorer[Any]]],
+    source: str,
+    typed: str,
+    ask: Callable[[Semantic, Sequence[Subject]], Sequence[Verdict]],
 ) -> list[Tried]:
-    """At most PATIENCE_S seconds are spent; verdicts that did not come in time are None."""
+    """At most PATIENCE_S seconds are spent on computing; verdicts that did not come in time are None. `ask`
+    gives those of scorers that ask a model."""
     items = first_items(version, TRIED)
     responses = _responses(version, items, source, typed[:MOST_TYPED])
-    return list(_tried(items, responses, scorers, time.monotonic() + PATIENCE_S))
+    subjects = {item.pk: _subject(item, responses[item.pk]) for item in items if item.pk in responses}
+    asked = {
+        title: dict(zip(subjects, ask(scorer, list(subjects.values())), strict=True))
+        for title, scorer in scorers
+        if isinstance(scorer, Semantic)
+    }
+    return list(_tried(items, subjects, scorers, asked, time.monotonic() + PATIENCE_S))
 
 
 def _tried(
     items: Sequence[Item],
-    responses: Mapping[int, str],
+    subjects: Mapping[int, Subject],
     scorers: Sequence[tuple[str, Scorer[Any]]],
+    asked: Mapping[str, Mapping[int, Verdict]],
     until: float,
 ) -> Iterator[Tried]:
     for item in items:
-        response = responses.get(item.pk)
-        if response is None:
+        subject = subjects.get(item.pk)
+        if subject is None:
             yield Tried(item, None)
             continue
-        subject = Subject(response, item.references, item.choices, item.prompt, item.metadata)
-        verdicts = [
-            (title, scorer.score(subject) if time.monotonic() < until else None) for title, scorer in scorers
-        ]
-        yield Tried(item, response, verdicts)
+        verdicts = []
+        for title, scorer in scorers:
+            known = asked[title][item.pk] if title in asked else None
+            in_time = time.monotonic() < until
+            verdicts.append((title, known or (scorer.score(subject) if in_time else None)))
+        yield Tried(item, subject.response, verdicts)
+
+
+def _subject(item: Item, response: str) -> Subject:
+    return Subject(response, item.references, item.choices, item.prompt, item.metadata)
 
 
 def _responses(version: DatasetVersion, items: Sequence[Item], source: str, typed: str) -> Mapping[int, str]:

@@ -10,7 +10,7 @@ from django.db.models import Count
 from judges.metrics import Estimate, mean_estimate, proportion
 from runs.metrics import Sums
 from runs.models import FINISHED_STATUSES, Run, Trial, TrialState
-from runs.selectors_judges import JudgeRow, judge_rows
+from runs.selectors_judges import JudgeRow, rows_of
 
 INVALID = ("invalid_label", "out_of_range")
 ENDED = (TrialState.DONE, TrialState.ERRORED)
@@ -80,7 +80,7 @@ class CompareFigures(JudgeFigures):
 
 def judge_figures(run: Run) -> list[JudgeFigures]:
     """In the order of asking. Needs the tallies; two queries, one a judging, and counts that are kept."""
-    return [_figures(run, row) for row in judge_rows(run)]
+    return [_figures(run, row) for row in rows_of(run, run.config.get("judges", []))]
 
 
 @dataclass(frozen=True)

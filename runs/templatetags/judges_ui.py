@@ -57,6 +57,13 @@ def judge_entry(score: Score, run: Run) -> dict[str, Any] | None:
 
 
 @register.filter
+def judging_of(score: Score, run: Run) -> int | None:
+    """The run that asked a model for this score of a scorer, if one did."""
+    entries = run.config.get("scorers", [])
+    return next((entry.get("judging") for entry in entries if entry["name"] == score.scorer), None)
+
+
+@register.filter
 def agreement(scores: Sequence[Score], run: Run) -> str:
     """“2 of 3 judges pass it.” over single judges that gave a pass or a fail; empty below two."""
     names = {entry["name"] for entry in run.config.get("judges", []) if entry["judging"]}

@@ -1,5 +1,6 @@
 """The scorers chosen on the launch sheet, tried on the first items before anything is launched."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.views.decorators.http import require_POST
 from judges.scorers import BadOptions, Scorer, build_scorer
 from runs import selectors_trying
 from runs.forms import LaunchForm
+from runs.services.measuring import likened
 from runs.views.asked import as_workspace_request
 from workspaces import access
 from workspaces.models import Role
@@ -18,13 +20,16 @@ from workspaces.models import Role
 @require_POST
 def try_scoring(request: HttpRequest) -> HttpResponse:
     """Takes the whole sheet; `try_source` and `try_text` say which responses. Changes nothing."""
-    form = LaunchForm(as_workspace_request(request).access.workspace, request.POST)
+    held = as_workspace_request(request).access
+    form = LaunchForm(held.workspace, request.POST)
     source, typed = request.POST.get("try_source", ""), request.POST.get("try_text", "")
     context: dict[str, Any] = {"launch_form": form, "try_source": source, "try_text": typed}
     scorers, problems = _built(form)
     if form.version:
         context["try_sources"] = selectors_trying.sources(form.version)
-        context["tried"] = selectors_trying.try_scorers(form.version, scorers, source, typed)
+        context["tried"] = selectors_trying.try_scorers(
+            form.version, scorers, source, typed, partial(likened, held)
+        )
     return render(request, "runs/_launch_try.html", context | {"problems": problems})
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from datasets.models import DatasetVersion
 from judges.models import JudgeVersion
@@ -17,6 +18,7 @@ from runs.services import Launch, LaunchProblems, launch, launch_plan, run_delet
 from tests.runs.scripted_judge import ScriptedJudge, verdict
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
+from workspaces.models import User
 
 pytestmark = pytest.mark.usefixtures("engine")
 Launched = Callable[..., Run]
@@ -32,6 +34,11 @@ WORDS = [
 @pytest.fixture
 def embedder(model: Callable[..., RegisteredModel]) -> RegisteredModel:
     return model(name="embedder", embeds=True, input_price=Decimal("1000"))
+
+
+@pytest.fixture
+def client(client_of: Callable[[User], Client], editor: User) -> Client:
+    return client_of(editor)
 
 
 def ended(run: Run) -> Run:
@@ -189,3 +196,43 @@ def test_the_plan_counts_its_calls(
     assert (plan.calls, plan.judge_calls, plan.problems) == (20, 10, {}) and plan.cost
     RegisteredModel.objects.filter(pk=embedder.pk).update(input_price=None)
     assert "embedder" in str(launch_plan(alpha_access, wish).problems["cost_ceiling"])
+
+
+# Pages
+
+
+def test_the_sheet_offers_models_that_embed_and_tries_them(
+    client: Client, embedder: RegisteredModel, dataset: Callable[..., DatasetVersion],
+    model: Callable[..., RegisteredModel],
+) -> None:  # fmt: skip
+    chat, version = model(), dataset(WORDS)
+    page = client.get(f"/w/alpha/runs/launch/?dataset_version={version.pk}").content.decode()
+    assert 'name="semantic.model"' in page and '<option value="embedder" selected>' in page
+    sheet = {
+        "responses": "fresh", "models": [chat.pk], "dataset_version": version.pk, "scorers": ["semantic"],
+        "semantic.model": "embedder", "semantic.pass_at": "0.7", "try_source": "typed",
+        "try_text": "a small red house",
+    }  # fmt: skip
+    tried = client.post("/w/alpha/runs/launch/try/", sheet).content.decode()
+    assert "cosine 0.750" in tried.lower() and "The item has no reference" in tried
+    unknown = client.post("/w/alpha/runs/launch/try/", sheet | {"semantic.model": "gone"}).content.decode()
+    assert "No active model of this workspace that embeds" in unknown
+    assert client.post("/w/alpha/runs/launch/", sheet).status_code == 302
+    run = Run.objects.get(judged=None)
+    assert run.judgings.count() == 1
+    again = client.get(f"/w/alpha/runs/launch/?from={run.pk}").content.decode()
+    assert 'value="semantic" checked' in again
+
+
+def test_a_run_shows_what_was_embedded(
+    client: Client, launched: Launched, embedder: RegisteredModel, stub: StubEndpoint
+) -> None:
+    stub.set(text="A small red house.")
+    run = ended(launched(WORDS, scorers=[SEMANTIC]))
+    judging = run.judgings.get()
+    page = client.get(f"/w/alpha/runs/{run.pk}/?item=1").content.decode()
+    assert "cosine 1.000 with" in page.lower() and f"/w/alpha/runs/{judging.pk}/?item=1" in page
+    assert "Semantic similarity" in page and "by embedder" in page
+    asked = client.get(f"/w/alpha/runs/{judging.pk}/?item=1").content.decode()
+    assert "The texts that were embedded" in asked and "zebra" in asked
+    assert "Nothing had to be embedded" in client.get(f"/w/alpha/runs/{judging.pk}/?item=4").content.decode()
