@@ -4,13 +4,14 @@ Membership is checked at connect, and again while the socket lives by its room, 
 """
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from runs import rooms
-from runs.fragments import Frame
+from runs.fragments import Frame, news
 from runs.models import Run
 from runs.sockets import sockets
 from workspaces.access import Access
@@ -35,7 +36,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.workspace_id = self.run_id = 0
         self.view = "board"
-        self.statuses: dict[int, str] = {}
+        self.seen: dict[int, Frame] = {}
 
     async def connect(self) -> None:
         query = {key: values[-1] for key, values in parse_qs(self.scope["query_string"].decode()).items()}
@@ -57,22 +58,21 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return True
         return await Run.objects.filter(pk=self.run_id, workspace=held.workspace).aexists()
 
-    async def show(self, run_id: int, frame: Frame | None) -> None:
-        if frame is None:
-            if self.statuses.pop(run_id, None) and self.view == "board":
-                await self._send(f'<article id="run-{run_id}" hx-swap-oob="delete"></article>')
-            return
-        self.statuses[run_id] = frame.status
-        await self._send(frame.html)
+    async def tell(self, frames: Mapping[int, Frame | None], summary: str) -> None:
+        """What the page does not know yet, as one message."""
+        html = "".join(self._news(run_id, frame) for run_id, frame in frames.items()) + summary
+        if html:
+            with contextlib.suppress(Exception):  # a socket that is gone has nobody to tell
+                await self.send(text_data=html)
 
-    async def show_summary(self, html: str) -> None:
-        await self._send(html)
+    def _news(self, run_id: int, frame: Frame | None) -> str:
+        seen = self.seen.pop(run_id, None)
+        if frame is None:
+            was_there = seen is not None and self.view == "board"
+            return f'<article id="run-{run_id}" hx-swap-oob="delete"></article>' if was_there else ""
+        self.seen[run_id] = frame
+        return news(frame, seen)
 
     async def turn_away(self) -> None:
         with contextlib.suppress(Exception):
             await self.close(code=OUTSIDER)
-
-    async def _send(self, html: str) -> None:
-        """A socket that is gone has nobody to tell."""
-        with contextlib.suppress(Exception):
-            await self.send(text_data=html)

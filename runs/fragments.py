@@ -4,15 +4,17 @@ The page's own include, the HTMX view that re-reads a page's fragments, and the 
 all render from here. A frame is the fragments of one run for one view, as one message.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.template.loader import render_to_string
 
 from runs import selectors
 from runs.metrics import run_metrics, section_rows
-from runs.models import ACTIVE_STATUSES, Run
+from runs.models import ACTIVE_STATUSES, Run, RunStatus
 from runs.selectors_judges import judge_rows
 from workspaces.models import Workspace
 
@@ -74,30 +76,91 @@ WHOLE = {
 }
 
 
-@dataclass(frozen=True)
+# Large or calm parts: while a run goes on they are drawn once a second.
+CALM, CALM_S = ("card-grid", "metrics", "sections", "judges"), 1.0
+Drawn = dict[tuple[int, str, bool], tuple[float, str]]
+"""By run, fragment and whether its reader may edit: when it was drawn (monotonic), and the HTML."""
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """The run's fragments at one moment, for pages that know it in a certain status."""
+    """A run's fragments by name at one moment, for pages that know it in a certain status."""
 
     run_id: int
-    sequence: int
     status: str
-    html: str
+    parts: Mapping[str, str]
+    is_behind: bool = False  # a calm part is up to a second old
 
 
-def render_frame(
-    workspace: Workspace, run_id: int, view: str, can_edit: bool, known: str = ""
-) -> Frame | None:
-    """What moves in a run; with all that depends on its status when that is no longer the `known` one.
-    None when the run is gone."""
-    run = selectors.full_run(workspace, run_id)
-    if run is None:
-        return None
-    card = selectors.card(run)
-    context = {"run": run, "card": card, "can_edit": can_edit, "workspace": workspace, "oob": True}
-    names = (LIVE if card.shown_status == known else WHOLE)[view]
-    for need in {need for name in names for need in FRAGMENTS[name].needs} - {"card"}:
-        context[need] = READERS[need](run)
-    return Frame(run.pk, run.sequence, card.shown_status, "".join(render(name, context) for name in names))
+@dataclass(frozen=True)
+class Wanted:
+    """A frame that somebody waits for; `known` is the status in which their page shows the run."""
+
+    run_id: int
+    view: str
+    can_edit: bool
+    known: str = ""
+
+
+def render_frames(
+    workspace: Workspace, wanted: Collection[Wanted], drawn: Drawn | None = None
+) -> dict[Wanted, Frame | None]:
+    """What moves in these runs; with all that depends on its status when that is no longer the known one.
+    None of a run that is gone. They are read together; what several frames share is drawn once, and calm
+    parts are taken from `drawn`, which is kept from one call to the next, while they are young."""
+    runs = selectors.full_runs(workspace, {each.run_id for each in wanted})
+    running = selectors.status_counts(workspace).get(RunStatus.RUNNING, 0)
+    young = {} if drawn is None else drawn
+    for key in [key for key, (at, _) in young.items() if time.monotonic() - at >= CALM_S]:
+        del young[key]
+    drawings = {card.run.pk: Drawing(workspace, card, young) for card in selectors.cards(runs, running)}
+    found = {each: drawings[each.run_id].frame(each) if each.run_id in drawings else None for each in wanted}
+    for drawing in drawings.values():
+        drawing.remember()
+    return found
+
+
+class Drawing:
+    """One run as it is now."""
+
+    def __init__(self, workspace: Workspace, card: selectors.Card, young: Drawn):
+        self.run, self.card, self.young = card.run, card, young
+        self.context = {"run": card.run, "card": card, "workspace": workspace, "oob": True}
+        self.parts: dict[tuple[str, bool], str] = {}
+
+    def frame(self, wanted: Wanted) -> Frame:
+        status, calm = self.card.shown_status, False
+        same, parts = status == wanted.known, {}
+        for name in (LIVE if same else WHOLE)[wanted.view]:
+            _, kept = self.young.get((self.run.pk, name, wanted.can_edit), (0.0, ""))
+            if kept and same:
+                parts[name], calm = kept, True
+            else:
+                parts[name] = self.part(name, wanted.can_edit)
+        return Frame(self.run.pk, status, parts, is_behind=calm)
+
+    def part(self, name: str, can_edit: bool) -> str:
+        if (name, can_edit) not in self.parts:
+            for need in FRAGMENTS[name].needs:
+                if need not in self.context:
+                    self.context[need] = READERS[need](self.run)
+            html = render(name, self.context | {"can_edit": can_edit})
+            self.parts[name, can_edit] = html
+        return self.parts[name, can_edit]
+
+    def remember(self) -> None:
+        """The calm parts that were drawn now, for the frames of the next second."""
+        now = time.monotonic()
+        for (name, can_edit), html in self.parts.items():
+            if name in CALM:
+                self.young[self.run.pk, name, can_edit] = now, html
+
+
+@lru_cache(maxsize=256)
+def news(frame: Frame, seen: Frame | None) -> str:
+    """The parts of a frame that a page lacks which has seen that one."""
+    known = seen.parts if seen else {}
+    return "".join(html for name, html in frame.parts.items() if known.get(name) != html)
 
 
 def render(name: str, context: Mapping[str, Any]) -> str:
@@ -116,5 +179,5 @@ def render_summary(workspace: Workspace) -> str:
 
 def render_page(workspace: Workspace, run_ids: Sequence[int], view: str, can_edit: bool) -> str:
     """All of a page's fragments again, for a page that was away."""
-    frames = [render_frame(workspace, run_id, view, can_edit) for run_id in run_ids]
-    return "".join(frame.html for frame in frames if frame) + render_summary(workspace)
+    frames = render_frames(workspace, [Wanted(run_id, view, can_edit) for run_id in run_ids])
+    return "".join(news(frame, None) for frame in frames.values() if frame) + render_summary(workspace)

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
@@ -18,7 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from runs import live, selectors
-from runs.fragments import Frame, render_frame, render_summary
+from runs.fragments import CALM_S, Drawn, Frame, Wanted, render_frames, render_summary
 from runs.models import Run
 from workspaces import access
 from workspaces.access import Access
@@ -29,6 +29,7 @@ RECHECK_S = 20.0
 REJOIN_S = 30.0  # Redis forgets groups when it is emptied
 RETRY_S = 1.0
 FRAMES_KEPT = 400
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -38,17 +39,12 @@ class Watcher(Protocol):
     view: str
     run_id: int
     user: Any
-    statuses: dict[int, str]  # of the runs it shows, as it last heard
+    seen: dict[int, Frame]  # of the runs it shows, as it last heard
 
-    async def show(self, run_id: int, frame: Frame | None) -> None: ...
-
-    async def show_summary(self, html: str) -> None: ...
+    async def tell(self, frames: Mapping[int, Frame | None], summary: str) -> None: ...
 
     async def turn_away(self) -> None:
         """Its person may no longer look."""
-
-
-Key = tuple[int, str, bool, str]  # run, view, may edit, the status that the page knows
 
 
 class Room:
@@ -59,7 +55,8 @@ class Room:
         self.watchers: set[Watcher] = set()
         self.new: set[Watcher] = set()
         self.changed: set[int] = set()
-        self.frames: dict[Key, Frame | None] = {}  # still true
+        self.frames: dict[Wanted, Frame | None] = {}  # still true
+        self.drawn: Drawn = {}
         self.allowed: dict[int, tuple[float, Access | None]] = {}
         self.wake = asyncio.Event()
         self.tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._serve())]
@@ -122,43 +119,61 @@ class Room:
                 self.wake.set()
 
     async def _tell(self) -> None:
+        """Everything that is to be drawn is drawn in one go; then each page gets one message."""
         changed, self.changed = self.changed, set()
         new, self.new = self.new, set()
-        for key in [key for key in self.frames if key[0] in changed]:
-            del self.frames[key]
+        self.frames = {key: frame for key, frame in self.frames.items() if key.run_id not in changed}
         board = any(watcher.view == "board" for watcher in new)
-        shown = await database_sync_to_async(self._on_board)() if board else set()
-        shown |= {watcher.run_id for watcher in new if watcher.view == "run"}
-        for run_id in sorted(changed | shown):
-            audience = self.watchers if run_id in changed else new & self.watchers
-            await self._tell_run(
-                run_id, [each for each in audience if each.view == "board" or each.run_id == run_id]
-            )
-        if any(watcher.view == "board" for watcher in (self.watchers if changed else new)):
-            html = await database_sync_to_async(render_summary)(self.workspace)
-            for watcher in [each for each in self.watchers if each.view == "board"]:
-                await watcher.show_summary(html)
+        shown = await _reading(self._on_board)() if board else set()
+        audience = await self._audience(changed, new, shown)
+        await self._draw({key for keys in audience.values() for key in keys})
+        told = [watcher for watcher in audience if watcher.view == "board"]
+        summary = await _reading(render_summary)(self.workspace) if told else ""
+        for watcher, keys in audience.items():
+            frames = {key.run_id: self.frames[key] for key in keys}
+            await watcher.tell(frames, summary if watcher.view == "board" else "")
 
     def _on_board(self) -> set[int]:
         runs = Run.objects.filter(selectors.on_board(), workspace=self.workspace)
         return set(runs.values_list("pk", flat=True))
 
-    async def _tell_run(self, run_id: int, audience: Iterable[Watcher]) -> None:
-        for watcher in audience:
+    async def _audience(
+        self, changed: set[int], new: set[Watcher], shown: set[int]
+    ) -> dict[Watcher, list[Wanted]]:
+        """Which frames each page is to get; who may no longer look is turned away."""
+        found: dict[Watcher, list[Wanted]] = {}
+        for watcher in list(self.watchers if changed else new & self.watchers):
+            runs = changed | shown if watcher in new else changed
+            if watcher.view == "run":
+                runs = {watcher.run_id} & (changed if watcher not in new else {watcher.run_id})
+            if watcher.view == "run" and not runs:
+                continue
             held = await self._access(watcher)
             if held is None:
                 self.leave(watcher)
                 await watcher.turn_away()
                 continue
-            key = (run_id, watcher.view, held.can_edit, watcher.statuses.get(run_id, ""))
-            await watcher.show(run_id, await self._frame(key))
+            known = {run: frame.status for run, frame in watcher.seen.items()}
+            found[watcher] = [
+                Wanted(run, watcher.view, held.can_edit, known.get(run, "")) for run in sorted(runs)
+            ]
+        return found
 
-    async def _frame(self, key: Key) -> Frame | None:
-        if key not in self.frames:
-            for old in list(self.frames)[: max(0, len(self.frames) - FRAMES_KEPT)]:
-                del self.frames[old]
-            self.frames[key] = await database_sync_to_async(render_frame)(self.workspace, *key)
-        return self.frames[key]
+    async def _draw(self, wanted: set[Wanted]) -> None:
+        missing = wanted - self.frames.keys()
+        if missing:
+            old = list(self.frames)[: max(0, len(self.frames) + len(missing) - FRAMES_KEPT)]
+            for key in set(old) - wanted:
+                del self.frames[key]
+            made = await _reading(render_frames)(self.workspace, missing, self.drawn)
+            self.frames |= made
+            behind = {frame.run_id for frame in made.values() if frame and frame.is_behind}
+            if behind:
+                asyncio.get_running_loop().call_later(CALM_S, self._again, behind)
+
+    def _again(self, runs: set[int]) -> None:
+        self.changed |= runs
+        self.wake.set()
 
     async def _access(self, watcher: Watcher) -> Access | None:
         """Of the person, as the database had it a few seconds ago."""
@@ -169,11 +184,15 @@ class Room:
         return held
 
 
+def _reading(function: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+    """On a thread of its own: requests have theirs, and do not wait for what is drawn here."""
+    return cast(Callable[..., Awaitable[T]], database_sync_to_async(function, thread_sensitive=False))
+
+
 async def access_now(user: Any, slug: str) -> Access | None:
     """What a person may do there, read again: a socket outlives what was read when it opened."""
     try:
-        held: Access = await database_sync_to_async(_access)(user.pk, slug)
-        return held
+        return await _reading(_access)(user.pk, slug)
     except (Http404, PermissionDenied):
         return None
 

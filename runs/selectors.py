@@ -207,8 +207,9 @@ class Card:
         return "judging" if self.judging and self.run.is_finished else str(self.run.status)
 
 
-def cards(runs: Sequence[Run]) -> list[Card]:
-    """Cards of runs that carry their tallies; four queries at most, whatever their number."""
+def cards(runs: Sequence[Run], running: int | None = None) -> list[Card]:
+    """Cards of runs that carry their tallies; four queries at most, whatever their number. `running` are
+    the workspace's, where these are not all of them."""
     cells = cells_of([run.pk for run in runs])
     glimpses = {run.pk: glimpse_of(run.pk) for run in runs if run.status == RunStatus.RUNNING}
     assets = assets_of([glimpse.item_id for glimpse in glimpses.values() if glimpse])
@@ -216,7 +217,9 @@ def cards(runs: Sequence[Run]) -> list[Card]:
     failures = failure_kinds([run.pk for run in runs if run.errored])
     grids = {run.pk: "" if run.judged_id else grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
     judging = judgings_of(runs)
-    made = [_card(run, runs, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
+    if running is None:
+        running = sum(run.status == RunStatus.RUNNING for run in runs)
+    made = [_card(run, running, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
     made = [replace(each, judging=judging.get(each.run.pk)) for each in made]
     return [_with_glimpse(each, glimpses.get(each.run.pk), assets) for each in made]
 
@@ -241,7 +244,7 @@ def card(run: Run) -> Card:
 
 
 def _card(
-    run: Run, runs: Sequence[Run], grid: str, in_flight: Sequence[int], failures: Sequence[tuple[str, int]]
+    run: Run, running: int, grid: str, in_flight: Sequence[int], failures: Sequence[tuple[str, int]]
 ) -> Card:
     tallies = list(run.tallies.all())
     names = run.scorer_names
@@ -256,9 +259,7 @@ def _card(
         left_s=seconds_left(run),
         glimpse=None,
         failures=failures,
-        ahead=sum(1 for other in runs if other.status == RunStatus.RUNNING)
-        if run.status == RunStatus.PENDING
-        else 0,
+        ahead=running if run.status == RunStatus.PENDING else 0,
     )
 
 
@@ -462,9 +463,15 @@ def trial_neighbours(run: Run, wanted: TrialFilter, seq: int) -> tuple[int | Non
 
 def log_lines(run: Run, *, after: int = 0, last: int = 200) -> list[Any]:
     """The last lines after an id, oldest first."""
-    return list(reversed(run.log_lines.filter(pk__gt=after).order_by("-id")[:last]))
+    rows = run.log_lines.filter(pk__gt=after).order_by("-id")
+    return list(reversed(rows.values_list("pk", "at", "level", "text", named=True)[:last]))
+
+
+def full_runs(workspace: Workspace, pks: Iterable[int]) -> list[Run]:
+    """Runs with their counters, for fragments."""
+    return list(with_counters(runs_of(workspace)).filter(pk__in=pks))
 
 
 def full_run(workspace: Workspace, pk: int) -> Run | None:
-    """One run with its counters, for its page and fragments."""
-    return with_counters(runs_of(workspace)).filter(pk=pk).first()
+    """One run with its counters, for its page."""
+    return next(iter(full_runs(workspace, [pk])), None)
