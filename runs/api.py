@@ -1,6 +1,7 @@
 """The API of evaluations, runs and trials: each action is one selector or one service."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch, QuerySet
@@ -34,6 +35,7 @@ from runs.exports.response import export_response
 from runs.models import Attempt, Evaluation, Run, Trial
 from runs.selectors import TrialFilter, listed, runs_of, trial_detail, trials_of, with_counters
 from runs.selectors_attempts import failed_attempts
+from runs.selectors_variants import show_as_asked
 from runs.services import BadCeilings, CannotDo, LaunchProblems
 from workspaces.access import Access
 from workspaces.api import WorkspaceViewSet, idempotent
@@ -235,6 +237,10 @@ class TrialPagination(KeysetPagination):
         parameters=[
             RUN_ID,
             OpenApiParameter("q", str, description="In prompt, response or answer, or the item's id"),
+            OpenApiParameter("variant", int, description="Only that variant; 0 is the original"),
+            OpenApiParameter(
+                "flips", bool, description="Only items that were right in one trial and wrong in another"
+            ),
         ],
     )
 )
@@ -249,14 +255,21 @@ class TrialViewSet(mixins.ListModelMixin, WorkspaceViewSet):
     workspace_path = "run__workspace"
     lookup_field = "seq"
 
-    @property
+    @cached_property
     def run(self) -> Run:
         return get_object_or_404(runs_of(self.access.workspace), pk=self.kwargs["run_id"])
 
     def get_queryset(self) -> QuerySet[Any, Any]:
         if getattr(self, "swagger_fake_view", False):
             return super().get_queryset()
-        found = trials_of(self.run, TrialFilter(q=self.request.query_params.get("q", "").strip()))
+        query = self.request.query_params
+        variant = query.get("variant", "")
+        wanted = TrialFilter(
+            q=query.get("q", "").strip(),
+            flips=query.get("flips", "").lower() in ("1", "true"),
+            variant=int(variant) if variant.isascii() and variant.isdigit() and len(variant) < 4 else None,
+        )
+        found = trials_of(self.run, wanted)
         return (
             found.select_related("item").defer("item__responses", "item__metadata").prefetch_related("scores")
         )
@@ -288,7 +301,16 @@ class TrialViewSet(mixins.ListModelMixin, WorkspaceViewSet):
         found = trial_detail(run, int(seq))
         if found is None:
             raise Http404("This run has no trial of that number.")
+        found.run = run
         return found
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Each trial with its run, and its item as it was asked."""
+        page = super().paginate_queryset(queryset)
+        for trial in page or ():
+            trial.run = self.run
+        show_as_asked(self.run, page or ())
+        return page
 
 
 @extend_schema_view(

@@ -12,6 +12,7 @@ from judges.scorers import SCORERS
 from runs.metrics import metrics_json, primary_estimate, section_rows
 from runs.models import Attempt, Evaluation, Run, RunStatus, Score, Trial, TrialState
 from runs.services import Launch
+from runs.variations import STRATEGIES
 from runs.waits import held_until, retry_at
 
 Plain = dict[str, Any]
@@ -198,6 +199,13 @@ class ScorerChoiceSerializer(serializers.Serializer[Any]):
     options = serializers.DictField(required=False, help_text="By name; what is left out has its default")
 
 
+class VariationSerializer(serializers.Serializer[Any]):
+    """One way to ask each item otherwise."""
+
+    key = serializers.CharField(help_text=f"One of {', '.join(STRATEGIES)}")
+    options = serializers.DictField(required=False, help_text="By name; what is left out has its default")
+
+
 class LaunchSerializer(serializers.Serializer[Any]):
     """What is to be launched."""
 
@@ -233,6 +241,9 @@ class LaunchSerializer(serializers.Serializer[Any]):
     alias = serializers.CharField(required=False, allow_blank=True, max_length=120)
     label = serializers.CharField(required=False, allow_blank=True, max_length=120)  # type: ignore[assignment]
     epochs = serializers.IntegerField(required=False)
+    variations = VariationSerializer(
+        many=True, required=False, help_text="Each item is asked as it is, and once more for each variant"
+    )
     concurrency = serializers.IntegerField(required=False, allow_null=True)
     max_failures = serializers.IntegerField(
         required=False, help_text="Failed calls per trial before it is errored"
@@ -326,18 +337,30 @@ class TrialSerializer(serializers.ModelSerializer[Trial]):
     references = serializers.ListField(child=serializers.CharField(), source="item.references")
     scores = ScoreSerializer(many=True)
     attempt_count = serializers.IntegerField()
+    variant = serializers.SerializerMethodField(help_text="0 is the original")
+    variation = serializers.SerializerMethodField(help_text="The variant's title")
+    epoch = serializers.SerializerMethodField(help_text="Within its variant, from 1")
     retry_at = serializers.SerializerMethodField(help_text="When a waiting trial is asked again")
     crashes = serializers.IntegerField(help_text="How often its worker was lost meanwhile")
 
     class Meta:
         model = Trial
         fields: ClassVar = [
-            "seq", "epoch", "section", "state", "item_id", "prompt", "references", "response",
-            "finish_reason", "answer", "passed", "scores", "cached", "latency_ms", "first_token_ms",
-            "input_tokens", "output_tokens", "cost", "attempt_count", "crashes", "retry_at", "error_kind",
-            "error", "finished_at",
+            "seq", "variant", "variation", "epoch", "section", "state", "item_id", "prompt", "references",
+            "response", "finish_reason", "answer", "passed", "scores", "cached", "latency_ms",
+            "first_token_ms", "input_tokens", "output_tokens", "cost", "attempt_count", "crashes", "retry_at",
+            "error_kind", "error", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_variant(self, trial: Trial) -> int:
+        return trial.run.variants.place(trial.epoch)
+
+    def get_variation(self, trial: Trial) -> str:
+        return trial.run.variants.titles[self.get_variant(trial)]
+
+    def get_epoch(self, trial: Trial) -> int:
+        return trial.epoch if trial.run.judged_id else trial.run.variants.epoch(trial.epoch)
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_retry_at(self, trial: Trial) -> datetime | None:

@@ -30,6 +30,8 @@ from runs.selectors_judges import Opponent, opponents_on, versions_offered
 from runs.selectors_pages import first_items, last_run_on, recorded_names
 from runs.services import Launch
 from runs.services.measuring import asks_model
+from runs.variation_forms import VariationSlot, variation_slots
+from runs.variations import STRATEGIES
 from workspaces.models import Workspace
 
 # Fields of Launch → fields of this form
@@ -67,6 +69,7 @@ class LaunchForm(forms.Form):
     stop = forms.CharField(required=False, strip=False)
     extra_body = forms.CharField(required=False)
     epochs = forms.IntegerField(required=False, initial=1)
+    variations = forms.MultipleChoiceField(required=False, choices=[(key, key) for key in STRATEGIES])
     concurrency = forms.IntegerField(required=False)
     max_failures = forms.IntegerField(required=False, initial=5)
     limit = forms.IntegerField(required=False)
@@ -90,7 +93,9 @@ class LaunchForm(forms.Form):
         self._choices("models", [(model.pk, model.title) for model in self.models_offered])
         self._choices("dataset_version", [(version.pk, str(version)) for version in self.versions])
         self._choices("recorded", [(name, name) for name in recorded_names(workspace)])
+        data = self.data if self.is_bound else None
         self._show(self.initial.get("scorers") or [])
+        self.variations_offered = variation_slots(data, self.initial.get("variations") or [])
 
     def _show(self, scorers: Sequence[Mapping[str, Any]]) -> None:
         """These as chosen, unless the sheet was sent."""
@@ -122,6 +127,10 @@ class LaunchForm(forms.Form):
     def chosen_slots(self) -> list[ScorerSlot]:
         """In their order; the first one's verdict is the accuracy."""
         return [slot for slot in self.slots if slot.chosen]
+
+    @property
+    def chosen_variations(self) -> list[VariationSlot]:
+        return [slot for slot in self.variations_offered if slot.chosen]
 
     @property
     def slot_groups(self) -> list[SlotGroup]:
@@ -225,6 +234,7 @@ class LaunchForm(forms.Form):
             alias=data.get("alias", ""),
             label=data.get("label", ""),
             epochs=_or(data.get("epochs"), 1),
+            variations=[slot.as_json() for slot in self.chosen_variations] if fresh else (),
             concurrency=data.get("concurrency"),
             max_failures=_or(data.get("max_failures"), 5),
             limit=data.get("limit"),
@@ -308,6 +318,7 @@ def initial_of_run(run: Run) -> dict[str, Any]:
             (f"run:{judge['opponent']}" for judge in config.get("judges", []) if judge["opponent"]), ""
         ),
         "epochs": config.get("epochs", 1),
+        "variations": config.get("variations", []),
         "limit": config.get("limit"),
         "subset": config["dataset"].get("subset", {}).get("id"),
         "concurrency": None if recorded or by_hand else config.get("concurrency"),

@@ -7,6 +7,8 @@ from typing import Any
 
 from datasets.models import ItemAsset
 from runs.models import LogLine, Run, Score, Trial
+from runs.selectors_variants import paraphrases_of
+from runs.variations import FIELDS
 
 CHUNK = 500
 ITEM = ("external_id", "position", "section", "prompt", "messages", "choices", "references", "metadata")
@@ -34,9 +36,27 @@ def trial_rows(run: Run) -> Iterator[list[Row]]:
 
 
 def _rows(run: Run, found: Sequence[Row]) -> list[Row]:
+    _as_asked(run, found)
     scores = _scores(run, found)
     images = _images([row["item_id"] for row in found])
     return [_row(row, scores.get(row["id"], []), images.get(row["item_id"], [])) for row in found]
+
+
+def _as_asked(run: Run, found: Sequence[Row]) -> None:
+    """Gives each row its variant, and the item's columns as that variant asks them."""
+    variants, titles = run.variants, run.variants.titles
+    ids = [row["item_id"] for row in found] if variants.reads_paraphrases else []
+    approved = paraphrases_of(ids) if ids else {}
+    for row in found:
+        turn = row["epoch"]
+        row["variant"] = variants.place(turn)
+        row["variation"] = titles[row["variant"]]
+        if not run.judged_id:
+            row["epoch"] = variants.epoch(turn)
+        if row["variant"]:
+            item = {name: row[f"item__{name}"] for name in FIELDS}
+            asked = variants.asked(item, turn, approved.get(row["item_id"]))
+            row.update({f"item__{name}": asked[name] for name in FIELDS})
 
 
 def _scores(run: Run, found: Sequence[Row]) -> dict[int, list[Row]]:
@@ -68,6 +88,8 @@ def _row(row: Row, scores: list[Row], images: list[Row]) -> Row:
         item["images"] = images
     return {
         "seq": row["seq"],
+        "variant": row["variant"],
+        "variation": row["variation"],
         "epoch": row["epoch"],
         "state": row["state"],
         "cached": row["cached"],

@@ -10,9 +10,10 @@ from runs.exports.rows import DETAIL, SCORE, Row, log_rows, trial_rows
 from runs.models import Run
 
 COLUMNS = (
-    "seq", "item_id", "epoch", "section", "state", "prompt", "messages", "choices", "references", "response",
-    "finish_reason", "answer", "passed", "cached", "latency_ms", "first_token_ms", "input_tokens",
-    "output_tokens", "cost", "attempts", "error_kind", "error", "finished_at", "metadata",
+    "seq", "item_id", "variant", "variation", "epoch", "section", "state", "prompt", "messages", "choices",
+    "references", "response", "finish_reason", "answer", "passed", "cached", "latency_ms",
+    "first_token_ms", "input_tokens", "output_tokens", "cost", "attempts", "error_kind", "error",
+    "finished_at", "metadata",
 )  # fmt: skip
 
 PASS = ("answer", "feedback", "error")
@@ -32,7 +33,10 @@ def scores_jsonl(run: Run) -> Iterator[bytes]:
     """One object per score."""
     for chunk in trial_rows(run):
         lines = (
-            encoded({"seq": row["seq"], "item_id": row["item"]["id"], "epoch": row["epoch"], **score})
+            encoded(
+                {"seq": row["seq"], "item_id": row["item"]["id"], "variant": row["variant"]}
+                | {"epoch": row["epoch"], **score}
+            )
             for row in chunk
             for score in row["scores"]
         )

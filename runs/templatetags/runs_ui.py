@@ -17,6 +17,7 @@ from runs.models import Run, Score, Trial, TrialState
 from runs.selectors import Card
 from runs.selectors_figures import Figure
 from runs.services import LaunchPlan
+from runs.services.wish import Varied
 from runs.waits import item_wait
 
 register = template.Library()
@@ -214,6 +215,15 @@ def turn_words(trial: Trial, run: Run) -> str:
     place, epoch = variants.place(trial.epoch), variants.epoch(trial.epoch)
     words = [variants.titles[place]] if place else []
     return ", ".join([*words, f"epoch {epoch}"] if epoch > 1 else words)
+
+
+@register.filter
+def varied_words(varied: Varied, plan: LaunchPlan) -> str:
+    """How many items each of a strategy's variants asks, where they are not all."""
+    words = f"{len(varied.items)} × {ui.plural(plan.items, 'item,items')}"
+    if set(varied.items) != {plan.items}:
+        words = f"{ui.number(sum(varied.items))} of {words}: the others cannot be varied so often"
+    return words
 
 
 @register.filter

@@ -16,7 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from datasets.models import DatasetVersion
 from datasets.services import ImportProblems, version_import
 from evalportal.lib import env
-from evalportal.lib.plugins import UnknownPlugin
+from evalportal.lib.plugins import PluginTable, UnknownPlugin
 from judges.models import JudgeVersion
 from judges.scorers import SCORERS
 from judges.selectors import judges_of
@@ -36,6 +36,7 @@ from runs.services import (
 )
 from runs.terminal import BadUsage
 from runs.terminal.mapping import read_mapping, sample_of
+from runs.variations import STRATEGIES
 from workspaces.access import Access
 from workspaces.models import Workspace
 
@@ -57,6 +58,8 @@ class Wish:
     scorers: Sequence[str] = ()
     scorer_options: Sequence[str] = ()
     judges: Sequence[str] = ()
+    variations: Sequence[str] = ()
+    variation_options: Sequence[str] = ()
     template: str = ""
     params: Sequence[str] = ()
     concurrency: int | None = None
@@ -134,6 +137,7 @@ def launch_wish(access: Access, wish: Wish) -> Run:
                 responses="fresh" if target else "recorded",
                 scorers=scorers,
                 judges=judges,
+                variations=variations_of(wish.variations, wish.variation_options),
                 template=_template(wish.template),
                 params=_params(wish.params),
                 concurrency=wish.concurrency,
@@ -153,6 +157,7 @@ def _listed(error: LaunchProblems | BadCeilings) -> str:
     names = {
         "scorers": "--scorer",
         "judges": "--judge",
+        "variations": "--variation",
         "params": "--param",
         "model_ids": "--model",
         **CEILING_OPTIONS,
@@ -166,24 +171,39 @@ def scorers_of(keys: Sequence[str], options: Sequence[str]) -> list[dict[str, An
     """Options without a prefix belong to the only scorer, `numeric.percent=no` to the named one."""
     if not keys:
         raise BadUsage(f"--scorer: name one of {', '.join(SCORERS)}.")
+    return _plugins("scorer", SCORERS, keys, options)
+
+
+def variations_of(keys: Sequence[str], options: Sequence[str]) -> list[dict[str, Any]]:
+    """The same of variations; the text of the file after `@`."""
+    found = _plugins("variation", STRATEGIES, keys, options)
+    for each in found:
+        for name, value in each["options"].items():
+            each["options"][name] = _text_of("--variation-option", value)
+    return found
+
+
+def _plugins(
+    flag: str, table: PluginTable, keys: Sequence[str], options: Sequence[str]
+) -> list[dict[str, Any]]:
     chosen: dict[str, dict[str, Any]] = {key: {} for key in keys}
     for key in chosen:
         try:
-            SCORERS[key]
+            table[key]
         except UnknownPlugin as error:
-            raise BadUsage(f"--scorer {key}: {error}") from error
+            raise BadUsage(f"--{flag} {key}: {error}") from error
     for pair in options:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BadUsage(f"--scorer-option {pair}: write NAME=VALUE.")
+            raise BadUsage(f"--{flag}-option {pair}: write NAME=VALUE.")
         key, dot, rest = name.partition(".")
         if not dot and len(chosen) > 1:
             raise BadUsage(
-                f"--scorer-option {pair}: say whose: {' or '.join(f'{k}.{name}' for k in chosen)}."
+                f"--{flag}-option {pair}: say whose: {' or '.join(f'{k}.{name}' for k in chosen)}."
             )
-        owner = key if dot else next(iter(chosen))
+        owner = key if dot else next(iter(chosen), "")
         if owner not in chosen:
-            raise BadUsage(f"--scorer-option {pair}: --scorer {owner} is not given.")
+            raise BadUsage(f"--{flag}-option {pair}: --{flag} {owner} is not given.")
         chosen[owner][rest if dot else name] = value
     return [{"key": key, "options": values} for key, values in chosen.items()]
 
@@ -244,12 +264,16 @@ def _version(access: Access, wish: Wish, mapping: Any) -> DatasetVersion:
 
 def _template(text: str) -> str:
     """The template, or the text of the file after `@`."""
+    return _text_of("--template", text) or DEFAULT_TEMPLATE
+
+
+def _text_of(flag: str, text: str) -> str:
     if not text.startswith("@"):
-        return text or DEFAULT_TEMPLATE
+        return text
     try:
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadUsage(f"--template {text}: {error}") from error
+        raise BadUsage(f"{flag} {text}: {error}") from error
 
 
 def _params(pairs: Sequence[str]) -> Mapping[str, Any]:

@@ -1,25 +1,37 @@
 """Variations: strategies, the trials of a launch, what the engine asks and how it is scored."""
 
+import csv
+import io
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from datasets.models import DatasetVersion
 from judges.options import BadOptions
+from registry.models import RegisteredModel
 from runs.engine.check import check_run
 from runs.engine.host import run_to_end
+from runs.exports import EXPORTS
 from runs.metrics import run_metrics
 from runs.models import Run, Trial
 from runs.selectors import TrialFilter, trials_of
 from runs.selectors_pages import prompt_of_trial
 from runs.selectors_variants import show_as_asked
 from runs.services import LaunchProblems
+from runs.terminal import BadUsage
+from runs.terminal.preparing import variations_of
 from runs.variations import Content, build_strategy, variants_of
 from runs.variations.shuffle_choices import moved, order_of
+from tests.runs.test_api import api_of
 from tests.stub_endpoint import StubEndpoint
+from workspaces.models import User, Workspace
 
 Launched = Callable[..., Run]
+Dataset = Callable[..., DatasetVersion]
 CHOOSING = "{{ input }}{% for choice in choices %}{{ choice }}{% endfor %}"
 SHUFFLED = {"key": "shuffle_choices", "options": {"count": 3, "seed": 7}}
 OTHERS = {"key": "templates", "options": {"templates": ["First: {{ input }}", "Second: {{ input }}"]}}
@@ -222,3 +234,131 @@ def test_which_items_flip_is_a_filter(launched: Launched, stub: StubEndpoint, en
         (2, False),
     ]
     assert not Trial.objects.exclude(run=run).exists()
+
+
+# Pages, API, terminal
+
+
+def sheet(version: DatasetVersion, target: RegisteredModel, **fields: Any) -> dict[str, Any]:
+    return {
+        "responses": "fresh", "dataset_version": version.pk, "models": [target.pk],
+        "scorers": ["exact_match"], "template": "{{ input }}", "epochs": "1", "max_failures": "5", **fields,
+    }  # fmt: skip
+
+
+def test_the_sheet_launches_variations_and_run_again_keeps_them(
+    alpha: Workspace, editor: User, client_of: Callable[[User], Client], dataset: Dataset,
+    model: Callable[..., RegisteredModel],
+) -> None:  # fmt: skip
+    browser, version, target = client_of(editor), dataset(5), model()
+    url = reverse("runs:launch", args=[alpha.slug])
+    assert 'value="templates" checked' not in browser.get(url).content.decode()
+    other = {
+        "variations": ["templates"],
+        "variations.templates.templates": "A: {{ input }}\n===\nB: {{ input }}",
+    }
+    plan = browser.post(f"{url}plan/", sheet(version, target, **other)).content.decode()
+    assert "<dt>Requests</dt><dd>15" in plan
+    assert "2 × 5 items" in plan
+    broken = browser.post(
+        url, sheet(version, target, **other | {"variations.templates.templates": "{{ inpt }}"})
+    )
+    assert broken.status_code == 422
+    assert "did you mean “input”?" in broken.content.decode()
+    assert browser.post(url, sheet(version, target, **other)).status_code == 302
+    run = Run.objects.get()
+    assert (run.total, run.variants.titles) == (15, ["Original", "Template 1", "Template 2"])
+    again = browser.get(url, {"from": run.pk}).content.decode()
+    assert 'value="templates" checked' in again
+    assert "B: {{ input }}" in again
+
+
+def test_the_api_launches_variations_and_lists_what_flips(
+    alpha: Workspace, editor: User, dataset: Dataset, model: Callable[..., RegisteredModel],
+    stub: StubEndpoint, engine: None,
+) -> None:  # fmt: skip
+    stub.set(text="A")
+    api, version = api_of(editor, alpha), dataset([choosing(1), {"prompt": "Free?", "references": ["A"]}])
+    wish = {
+        "dataset_version_id": version.pk, "model_ids": [model().pk], "template": CHOOSING,
+        "scorers": [{"key": "multiple_choice"}], "variations": [SHUFFLED],
+    }  # fmt: skip
+    bad = wish | {"variations": [{"key": "shuffle_choices", "options": {"count": 99}}]}
+    refused = api.ask("POST", "/evaluations", bad)
+    assert (refused.status_code, "from 1 to 10" in refused.content.decode()) == (400, True)
+    made = api.ask("POST", "/evaluations", wish)
+    assert made.status_code == 202, made.content
+    run = finished(Run.objects.get())
+    rows = api.read(f"/runs/{run.pk}/trials")["results"]
+    assert [(row["variant"], row["variation"], row["epoch"]) for row in rows] == [
+        (0, "Original", 1), (1, "Order 1", 1), (2, "Order 2", 1), (3, "Order 3", 1), (0, "Original", 1),
+    ]  # fmt: skip
+    for row in rows[:4]:
+        detail = api.read(f"/runs/{run.pk}/trials/{row['seq']}")
+        assert detail["choices"]["ABCD".index(detail["references"][0])] == "1 Rome"
+        assert row["passed"] is (detail["references"] == ["A"])
+    flips = api.read(f"/runs/{run.pk}/trials?flips=true")["results"]
+    assert len(flips) == (4 if any(row["passed"] for row in rows[:4]) else 0)
+    only = api.read(f"/runs/{run.pk}/trials?variant=2")["results"]
+    assert [row["variation"] for row in only] == ["Order 2"]
+
+
+def test_exports_say_which_variant_was_asked(launched: Launched, stub: StubEndpoint, engine: None) -> None:
+    stub.set(text="A")
+    wish: dict[str, Any] = {
+        "template": CHOOSING,
+        "scorers": [{"key": "multiple_choice"}],
+        "variations": [SHUFFLED],
+    }
+    run = finished(launched([choosing(1)], epochs=2, **wish))
+    lines = b"".join(EXPORTS["jsonl"].stream(run)).decode().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [(row["variant"], row["epoch"]) for row in rows] == [(v, e) for v in range(4) for e in (1, 2)]
+    for row in rows:
+        assert row["item"]["choices"]["ABCD".index(row["item"]["references"][0])] == "1 Rome"
+    table = list(csv.DictReader(io.StringIO(b"".join(EXPORTS["csv"].stream(run)).decode())))
+    assert [row["variation"] for row in table[::2]] == ["Original", "Order 1", "Order 2", "Order 3"]
+    assert len({row["choices"] for row in table}) == 4
+
+
+def test_the_terminal_names_variations() -> None:
+    keys = ["shuffle_choices", "templates"]
+    options = ["shuffle_choices.count=3", "templates.templates=A {{ input }}"]
+    assert variations_of(keys, options) == [
+        {"key": "shuffle_choices", "options": {"count": "3"}},
+        {"key": "templates", "options": {"templates": "A {{ input }}"}},
+    ]
+    assert build_strategy("shuffle_choices", {"count": "3"}).titles == ["Order 1", "Order 2", "Order 3"]
+    with pytest.raises(BadUsage, match="did you mean templates"):
+        variations_of(["template"], [])
+    with pytest.raises(BadUsage, match="say whose"):
+        variations_of(keys, ["count=3"])
+
+
+def test_the_inspector_shows_the_order_that_was_asked(
+    alpha: Workspace, editor: User, client_of: Callable[[User], Client], launched: Launched,
+    stub: StubEndpoint, engine: None,
+) -> None:  # fmt: skip
+    stub.set(script=lambda body: "A" if "First" in body["messages"][-1]["content"] else "C")
+    items = [choosing(1), choosing(2)]
+    run = finished(
+        launched(
+            items, template=CHOOSING, variations=[SHUFFLED, OTHERS], scorers=[{"key": "multiple_choice"}]
+        )
+    )
+    browser, url = client_of(editor), reverse("runs:inspector", args=[alpha.slug, run.pk])
+    trial = run.trials.select_related("item").get(seq=2)
+    show_as_asked(run, [trial])
+    page = browser.get(url, {"item": 2, "flips": "1"}).content.decode()
+    assert "Asked as <b>Order 1</b>" in page
+    places = [page.index(f"<span>{choice}</span>") for choice in trial.item.choices]
+    assert places == sorted(places)
+    assert 'name="flips" value="1" checked' in page
+    assert "First: Question 1?" in browser.get(url, {"item": 5}).content.decode()
+    shown = browser.get(url, {"variant": "4"}).content.decode()
+    assert shown.count('<tr id="item-') == 2
+    plain = launched(2)
+    assert (
+        'name="flips"'
+        not in browser.get(reverse("runs:inspector", args=[alpha.slug, plain.pk])).content.decode()
+    )

@@ -17,6 +17,7 @@ from runs.terminal import BadUsage, preparing
 from runs.terminal.executing import current, execute
 from runs.terminal.preparing import Wish
 from runs.terminal.screen import Bar, json_document, table
+from runs.variations import STRATEGIES
 from workspaces.access import Access, system_access
 
 EXAMPLES = """examples:
@@ -61,6 +62,14 @@ class Command(BaseCommand):
             metavar="NAME",
             help="of the workspace; its newest version",
         )
+        add(
+            "--variation", action="append", default=[], metavar="KEY",
+            help=f"ask each item in other ways too: {', '.join(STRATEGIES)}",
+        )  # fmt: skip
+        add(
+            "--variation-option", action="append", default=[], metavar="K=V",
+            help="such as count=3, seed=7, templates=@FILE (a line of === between two)",
+        )  # fmt: skip
         add(
             "--template",
             default="",
@@ -158,6 +167,8 @@ def wish_of(options: dict[str, Any], key: str) -> Wish:
         scorers=options["scorer"],
         scorer_options=options["scorer_option"],
         judges=options["judge"],
+        variations=options["variation"],
+        variation_options=options["variation_option"],
         params=options["param"],
         api_key=key,
     )
