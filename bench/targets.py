@@ -69,13 +69,14 @@ TARGETS: Sequence[Target] = (
     near_limit(256, 0.95),
     near_limit(1000, 0.85),
     Target("CPU seconds per 1,000 items", lambda row: row.cpu_s_per_1000, at_most=1.2),
-    Target("MB of the largest worker process at its peak", lambda row: row.rss_mb, at_most=150),
-    Target("the same at any size of run", lambda row: row.rss_mb, at_most=150, case="growth"),
+    Target("MB of a worker at its peak", lambda row: row.rss_mb, at_most=150, database="postgres"),
+    Target("the same at any size of run", lambda row: row.rss_mb, None, 150, "growth", "postgres"),
     Target("times the memory of a 20 times smaller run", more("memory_ratio"), at_most=1.1, case="growth"),
     Target("times the CPU per item of a smaller run", more("cpu_ratio"), at_most=1.15, case="growth"),
     Target("seconds until the largest launch answers", more("launch_s"), at_most=2, case="launch"),
     Target("seconds until its first call", more("first_call_s"), at_most=5, case="launch"),
     Target("of the calls for a small run beside a large one", more("share"), 0.4, case="fairness"),
+    Target("of plain calls: two judges", more("ratio_to_plain_calls"), 0.8, case="judging"),
 )
 
 
