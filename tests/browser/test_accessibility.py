@@ -6,6 +6,7 @@ The pages are the routes that answer with a whole page: a new one is walked with
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -30,8 +31,10 @@ BESIDES = (
     "judges/new/?rubric=helpfulness",
 )
 SETTLED = """async () => {
-    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
-    await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+    for (let quiet = 0, frame = 0; quiet < 6 && frame < 120; frame++) {
+        await new Promise(requestAnimationFrame);
+        quiet = document.getAnimations().length ? 0 : quiet + 1; // colours move after their parents'
+    }
 }"""
 AREAS = ("runs", "datasets", "benchmarks", "analysis", "judges", "workspaces", "others")
 WALK = """
@@ -45,14 +48,20 @@ def violations(page: Page) -> list[str]:
     """Serious and critical ones, in words, with the first elements they are about."""
     found = Axe().run(page).response["violations"]
     return [
-        f"{page.url} {each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+        f"{page.url} {each['id']}: {each['help']}: {[words(node) for node in each['nodes'][:3]]}"
         for each in found
         if each["impact"] in ("serious", "critical")
     ]
 
 
+def words(node: dict[str, Any]) -> str:
+    why = next((check["message"] for check in [*node["any"], *node["all"], *node["none"]]), "")
+    return f"{node['html'][:160]} {why}"
+
+
 def still(page: Page) -> None:
     """Without motion, so that a change of theme is no transition of colours."""
+    page.set_viewport_size({"width": 1440, "height": 1000})
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 
@@ -102,9 +111,8 @@ def is_page(context: BrowserContext, address: str) -> bool:
 
 def walk(page: Page, addresses: list[str]) -> list[str]:
     found = []
-    still(page)
     for address in addresses:
-        page.set_viewport_size({"width": LOOKS[0][1], "height": 1000})
+        still(page)
         page.goto(address)
         found += faults(page)
     return found
