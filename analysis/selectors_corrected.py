@@ -3,14 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Any
 
 from analysis.models import HumanLabel
-from analysis.stats.corrected import ppi_half_width, ppi_mean, rogan_gladen
+from analysis.stats.corrected import ppi_half_width, ppi_mean, rogan_gladen, rogan_gladen_effect
 from analysis.stats.results import Interval
 from analysis.trust import people_say
 from judges.kinds.base import JudgeVerdict
-from judges.metrics import Estimate, mean_estimate, proportion
+from judges.metrics import Estimate
+from judges.metrics.clustered import clustered_mean, clustered_share
 from judges.models import JudgeVersion, fields_of
 from runs.models import Run, Score
 
@@ -25,7 +27,7 @@ class Corrected:
 
     `raw` is over all that the judge has a verdict on, `labelled` of which have one by people. `ppi` and, of a
     pass rate, `rogan` are estimates of what people would say of all. `then` is half of the interval that MORE
-    labels are expected to leave.
+    labels are expected to leave. Responses to one item, as of epochs, are one cluster in every interval.
     """
 
     entry: Mapping[str, Any]
@@ -39,7 +41,7 @@ class Corrected:
     then: float | None = None
 
 
-Values = dict[int, tuple[float, bool | None]]  # by trial
+Values = dict[int, tuple[float, bool | None, int]]  # by trial: value, passed, item
 
 
 def corrected_of(run: Run) -> list[Corrected]:
@@ -64,8 +66,10 @@ def _people(run: Run, judges: Sequence[int]) -> list[tuple[int, int, int | None,
 def _said(run: Run, names: Sequence[str]) -> dict[str, Values]:
     found: dict[str, Values] = defaultdict(dict)
     rows = Score.objects.filter(run=run, scorer__in=names, value__isnull=False).order_by()
-    for scorer, trial, value, passed in rows.values_list("scorer", "trial_id", "value", "passed"):
-        found[scorer][trial] = (value or 0.0, passed)
+    for scorer, trial, value, passed, item in rows.values_list(
+        "scorer", "trial_id", "value", "passed", "trial__item_id"
+    ):
+        found[scorer][trial] = (value or 0.0, passed, item)
     return found
 
 
@@ -88,7 +92,7 @@ def corrected(
     """From what the judge and people said, by trial."""
     passes = version.kind == "classify" or (version.kind == "score" and version.threshold is not None)
     share = passes or version.kind == "compare"
-    judged = {trial: float(bool(ok)) if passes else value for trial, (value, ok) in said.items()}
+    judged = {trial: float(bool(ok)) if passes else value for trial, (value, ok, _) in said.items()}
     truth = {
         trial: float(bool(each.passed)) if passes else each.value
         for trial, each in people.items()
@@ -96,24 +100,20 @@ def corrected(
     }
     known = Corrected(
         entry, version.judge_id, "pass" if passes else WHAT[version.kind], share,
-        _raw(list(judged.values()), passes), len(truth),
+        (clustered_share if share else clustered_mean)(list(judged.values()), [said[t][2] for t in judged]),
+        len(truth),
     )  # fmt: skip
     if not truth:
         return known
-    labels, beside = list(truth.values()), [judged[trial] for trial in truth]
-    others = [value for trial, value in judged.items() if trial not in truth]
+    rest = [trial for trial in judged if trial not in truth]
+    labels, beside, others = list(truth.values()), [judged[t] for t in truth], [judged[t] for t in rest]
+    items = ([said[trial][2] for trial in truth], [said[trial][2] for trial in rest])
     return replace(
         known,
-        ppi=_within(ppi_mean(labels, beside, others), share),
-        rogan=_rogan(list(judged.values()), labels, beside) if passes else None,
-        then=ppi_half_width(labels, beside, others, MORE),
+        ppi=_within(ppi_mean(labels, beside, others, clusters=items), share),
+        rogan=_rogan(judged, truth, [said[trial][2] for trial in judged]) if passes else None,
+        then=ppi_half_width(labels, beside, others, MORE, clusters=items),
     )
-
-
-def _raw(values: Sequence[float], passes: bool) -> Estimate:
-    if passes:
-        return proportion(int(sum(values)), len(values))
-    return mean_estimate(sum(values), sum(value * value for value in values), len(values))
 
 
 def _within(found: Interval, share: bool) -> Interval:
@@ -129,13 +129,15 @@ def _cut(value: float | None) -> float | None:
     return None if value is None else min(1.0, max(0.0, value))
 
 
-def _rogan(judged: Sequence[float], labels: Sequence[float], beside: Sequence[float]) -> Interval:
-    pairs = list(zip(labels, beside, strict=True))
+def _rogan(judged: Mapping[int, float], truth: Mapping[int, float], items: Sequence[int]) -> Interval:
+    pairs = [(label, judged[trial]) for trial, label in truth.items()]
+    values = list(judged.values())
     return rogan_gladen(
-        int(sum(judged)),
-        len(judged),
+        int(sum(values)),
+        len(values),
         hits=sum(label == said == 1 for label, said in pairs),
-        truly_positive=int(sum(labels)),
+        truly_positive=int(sum(truth.values())),
         rejections=sum(label == said == 0 for label, said in pairs),
-        truly_negative=len(labels) - int(sum(labels)),
+        truly_negative=len(truth) - int(sum(truth.values())),
+        effect=rogan_gladen_effect(values, [truth.get(trial, nan) for trial in judged], items),
     )

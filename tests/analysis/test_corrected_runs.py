@@ -48,16 +48,39 @@ def test_a_pass_rate_by_hand(
     assert corrected_of(run)[0].labelled == 19  # people are split on the first
 
 
+def test_epochs_of_an_item_hang_together(
+    judged_run: Made, dataset: Any, judge: JudgeVersion, say: Any
+) -> None:
+    """Four epochs that all come out alike tell what one does: the intervals are about twice as wide."""
+    once = judged_run(dataset(100), judge, [1, 0, 1, 1] * 25)
+    say(once, judge, ["Correct", "Wrong", "Wrong", "Correct"] * 10)
+    often = judged_run(dataset(100), judge, [x for x in [1, 0, 1, 1] * 25 for _ in range(4)], epochs=4)
+    say(often, judge, [x for x in ["Correct", "Wrong", "Wrong", "Correct"] * 10 for _ in range(4)])
+    (one,), (four,) = corrected_of(once), corrected_of(often)
+    for first, second, within in (
+        (one.raw, four.raw, 0.1),
+        (one.ppi, four.ppi, 0.1),
+        (one.rogan, four.rogan, 0.4),
+    ):
+        assert first and second and second.n == 4 * first.n
+        assert second.value == pytest.approx(first.value, abs=0.01)
+        assert _width(second) == pytest.approx(_width(first), rel=within)
+
+
+def _width(found: Any) -> float:
+    return float(found.high - found.low)
+
+
 def test_means_and_win_rates_have_no_rogan_gladen() -> None:
     entry = {"name": "mark", "opponent": None}
     scores = JudgeVersion(judge_id=1, **_fields("score", threshold=None))
-    said = {trial: (float(1 + trial % 5), None) for trial in range(50)}
+    said = {trial: (float(1 + trial % 5), None, trial) for trial in range(50)}
     people = {trial: JudgeVerdict(float(1 + trial % 5), None, "") for trial in range(10)}
     found = corrected(entry, scores, said, people)
     assert (found.what, found.share, found.rogan, found.raw.value) == ("mean", False, None, 3.0)
     assert found.ppi and found.ppi.value == pytest.approx(3.0)
     wins = corrected(
-        entry, JudgeVersion(judge_id=1, **_fields("compare")), {1: (1, True), 2: (0.5, None)}, {}
+        entry, JudgeVersion(judge_id=1, **_fields("compare")), {1: (1, True, 1), 2: (0.5, None, 2)}, {}
     )
     assert (wins.what, wins.share, wins.raw.value) == ("win rate", True, 0.75)
 
