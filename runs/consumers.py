@@ -12,9 +12,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from runs import rooms
 from runs.fragments import Frame, news
-from runs.models import Run
 from runs.sockets import sockets
-from workspaces.access import Access
 
 OUTSIDER = 4404
 
@@ -40,23 +38,19 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         query = {key: values[-1] for key, values in parse_qs(self.scope["query_string"].decode()).items()}
-        run = query.get("run", "")
-        self.view = query.get("view", "board")
-        self.run_id = int(run) if run.isdigit() and len(run) < 18 else 0
-        self.user = self.scope["user"]
-        found = await rooms.access_now(self.user, self.scope["url_route"]["kwargs"]["slug"])
-        if found is None or self.view not in ("board", "run") or not await self._owns_run(found):
+        self.view, run = query.get("view", "board"), query.get("run", "")
+        if self.view == "run":
+            self.run_id = int(run) if run.isdigit() and len(run) < 18 else 0
+        self.user, slug = self.scope["user"], self.scope["url_route"]["kwargs"]["slug"]
+        known = self.view == "board" or self.run_id
+        found = await rooms.access_now(self.user, slug, self.run_id) if known else None
+        if found is None:
             await self.close(code=OUTSIDER)
             return
         await self.accept()
         sockets.opened(self)
         self.workspace_id = found.workspace.pk
         rooms.enter(self, found)
-
-    async def _owns_run(self, held: Access) -> bool:
-        if self.view != "run":
-            return True
-        return await Run.objects.filter(pk=self.run_id, workspace=held.workspace).aexists()
 
     async def tell(self, frames: Mapping[int, Frame | None], summary: str) -> None:
         """What the page does not know yet, as one message."""

@@ -189,16 +189,20 @@ def _reading(function: Callable[..., T]) -> Callable[..., Awaitable[T]]:
     return cast(Callable[..., Awaitable[T]], database_sync_to_async(function, thread_sensitive=False))
 
 
-async def access_now(user: Any, slug: str) -> Access | None:
-    """What a person may do there, read again: a socket outlives what was read when it opened."""
+async def access_now(user: Any, slug: str, run_id: int = 0) -> Access | None:
+    """What a person may do there, read again: a socket outlives what was read when it opened. None also when
+    the workspace has no such run."""
     try:
-        return await _reading(_access)(user.pk, slug)
+        return await _reading(_access)(user.pk, slug, run_id)
     except (Http404, PermissionDenied):
         return None
 
 
-def _access(user_id: Any, slug: str) -> Access:
-    return access.access_for(User.objects.filter(pk=user_id).first() or AnonymousUser(), slug)
+def _access(user_id: Any, slug: str, run_id: int) -> Access:
+    held = access.access_for(User.objects.filter(pk=user_id).first() or AnonymousUser(), slug)
+    if run_id and not Run.objects.filter(pk=run_id, workspace=held.workspace).exists():
+        raise Http404
+    return held
 
 
 _rooms: dict[tuple[int, int], Room] = {}  # by event loop (a test's has its own) and workspace
