@@ -49,10 +49,14 @@ class ItemDraft:
     tags: str = ""
     labels: list[str] = field(default_factory=list)  # what the file calls the choices, if not A, B, C…
     files: Files = field(default=no_files, repr=False, compare=False)
+    _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def digest(self) -> str:
-        return digest_of(self, [image.sha256 for image in self.images])
+        """Of the finished draft: computed once."""
+        if not self._digest:
+            self._digest = digest_of(self, [image.sha256 for image in self.images])
+        return self._digest
 
     @property
     def weight(self) -> int:
@@ -74,8 +78,11 @@ def digest_of(content: "ItemDraft | Item", images: list[str]) -> str:
     return hashlib.sha256(_plain_json(held)).hexdigest()
 
 
+ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def _plain_json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return ENCODER.encode(value).encode()
 
 
 class ContentHash:
@@ -98,7 +105,7 @@ def draft_of(
     """The item that a record becomes, and what is wrong with it; `files` gives the images named by path."""
     draft, problems = ItemDraft(files=files), []
     readers = READERS if len(mapping.used_as("choices")) < 2 else READERS | {"choices": _one_choice}
-    for one in sorted(mapping.fields, key=_reading_order):
+    for one in mapping.in_reading_order:
         reader = readers.get(one.use)
         value = value_at(record, one.path) if reader else MISSING
         if reader is None or value is MISSING or value is None:
@@ -119,11 +126,6 @@ def draft_of(
 def _letter_of(reference: str, labels: list[str]) -> str:
     """The letter of the choice that the file calls by this label; else the reference as it is."""
     return LETTERS[labels.index(reference)] if reference in labels[: len(LETTERS)] else reference
-
-
-def _reading_order(one: FieldUse) -> bool:
-    """The number of a choice is read after the choices; messages come after a prompt, which they replace."""
-    return one.use in ("choice_number", "messages", "chat")
 
 
 def _incomplete(

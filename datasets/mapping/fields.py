@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 MAX_MODEL_NAME = 200
@@ -67,7 +68,18 @@ class Mapping:
         return cls.of(_field(entry) for entry in entries)
 
     def used_as(self, use: str) -> tuple[FieldUse, ...]:
-        return tuple(field for field in self.fields if field.use == use)
+        return self._by_use.get(use, ())
+
+    @cached_property
+    def _by_use(self) -> dict[str, tuple[FieldUse, ...]]:
+        """Kept, since it is asked for with every row."""
+        uses = dict.fromkeys(field.use for field in self.fields)
+        return {use: tuple(field for field in self.fields if field.use == use) for use in uses}
+
+    @cached_property
+    def in_reading_order(self) -> tuple[FieldUse, ...]:
+        """The number of a choice comes after the choices, messages after a prompt, which they replace."""
+        return tuple(sorted(self.fields, key=lambda one: one.use in ("choice_number", "messages", "chat")))
 
     @property
     def question(self) -> FieldUse | None:
@@ -85,7 +97,7 @@ class Mapping:
         """All fields with recorded responses, those of a pair included."""
         return tuple(field for field in self.fields if field.use in RESPONSES)
 
-    @property
+    @cached_property
     def pair(self) -> tuple[FieldUse, ...]:
         """The fields of response A and response B; empty if items are no pairs."""
         sides = (*self.used_as("response_a")[:1], *self.used_as("response_b")[:1])
