@@ -52,7 +52,8 @@ class GenerationSerializer(serializers.ModelSerializer[Generation]):
     class Meta:
         model = Generation
         fields: ClassVar = [
-            "id", "name", "run", "model", "wanted", "template", "documents", "version", "created_at",
+            "id", "name", "stage", "problems", "run", "model", "wanted", "template", "documents",
+            "read_count", "version", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -177,6 +178,7 @@ class GenerationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Worksp
     def get_object(self) -> Generation:
         """With the drafts of all responses that came in."""
         generation: Generation = super().get_object()
+        services.reading_resume(generation)
         services.drafts_collect(generation)
         return generation
 
@@ -189,7 +191,7 @@ class GenerationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Worksp
         form = BeginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         try:
-            generation = services.generation_begin(self.access, form.wish())
+            generation = services.generation_expect(self.access, form.wish())
         except GenerationProblems as error:
             raise ValidationError(error.problems) from error
         return Response(GenerationDetailSerializer(generation).data, status=202)

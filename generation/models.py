@@ -1,5 +1,8 @@
 """Queries that a model drafts from documents, until people have approved them into a dataset."""
 
+import shutil
+from pathlib import Path
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
@@ -8,6 +11,12 @@ from django.urls import reverse
 from datasets.models import DatasetVersion
 from runs.models import Run
 from workspaces.models import Workspace
+
+
+class Stage(models.TextChoices):
+    READING = "reading", "Reading the documents"
+    REFUSED = "refused", "Refused"
+    DRAFTING = "drafting", "Drafting"
 
 
 class Generation(models.Model):
@@ -25,7 +34,17 @@ class Generation(models.Model):
     model_name = models.CharField(max_length=200)
     template = models.TextField()
     wanted = models.PositiveIntegerField(help_text="Questions asked for")
-    documents = models.JSONField(default=list, help_text='[{"name": …, "characters": n, "passages": n}]')
+    documents = models.JSONField(
+        default=list,
+        help_text='[{"name": …, "characters": n, "passages": n}]; unread: [{"name": …, "size_bytes": n}]',
+    )
+    stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.DRAFTING)
+    token = models.CharField(max_length=64, blank=True, editable=False, help_text="Its unread files' folder")
+    wish = models.JSONField(default=dict, help_text="Of the run, until it is launched")
+    problems = models.JSONField(default=list, help_text="Why it was refused, in words")
+    read_count = models.PositiveSmallIntegerField(default=0, help_text="Documents that were read")
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="A fence: grows with each reading")
+    alive_at = models.DateTimeField(null=True, editable=False, help_text="When the reading last reported")
     readings = models.JSONField(default=dict)
     version = models.ForeignKey(
         DatasetVersion, null=True, on_delete=models.SET_NULL, related_name="+", help_text="What it became"
@@ -38,6 +57,11 @@ class Generation(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["workspace", "-id"], name="generation_by_workspace")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(stage__in=list(Stage.values)), name="generation_stage_known"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -45,6 +69,19 @@ class Generation(models.Model):
     def get_absolute_url(self) -> str:
         """Loads the workspace."""
         return reverse("generation:detail", args=[self.workspace.slug, self.pk])
+
+    @property
+    def folder(self) -> Path:
+        """Of documents that wait to be read."""
+        return Path(settings.MEDIA_ROOT) / "documents" / str(self.workspace_id) / self.token
+
+    def file(self, number: int) -> Path:
+        """The document of that place, from 0."""
+        return self.folder / f"{number:04}"
+
+    def files_remove(self) -> None:
+        if self.token:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def unread(self) -> list[tuple[int, str]]:

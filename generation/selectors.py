@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Count, QuerySet
 
 from datasets.selectors import Page, keyset_page
-from generation.models import Draft, DraftState, Generation
+from generation.models import Draft, DraftState, Generation, Stage
 from registry.models import RegisteredModel
 from registry.selectors import by_title, models_for
 from runs.models import FINISHED_STATUSES, Run
@@ -27,6 +27,7 @@ class Standing:
     open_similar: int
     read: int
     unread: int
+    reading: bool = False  # the documents are not all read
 
     @property
     def drafts(self) -> int:
@@ -35,6 +36,8 @@ class Standing:
     @property
     def goes_on(self) -> bool:
         """Whether drafts may still come by themselves."""
+        if self.reading:
+            return True
         if self.run is None:
             return False
         waits = self.run.status not in (*FINISHED_STATUSES, "paused")
@@ -62,6 +65,7 @@ def standing(generation: Generation) -> Standing:
         open_similar=similar,
         read=len(generation.readings),
         unread=len(generation.unread),
+        reading=generation.stage == Stage.READING,
     )
 
 

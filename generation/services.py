@@ -4,50 +4,44 @@ Drafts come into being when someone looks (`drafts_collect`): responses are in t
 executes; reading them needs no worker of its own and loses nothing.
 """
 
-import json
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from pathlib import Path
+import secrets
+from collections.abc import Sequence
 from typing import Any
 
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datasets.importing import ImportResult, clean_name, version_import
+from datasets.importing import ImportResult, clean_name
 from datasets.mapping import FieldUse
-from datasets.mapping import Mapping as FieldMapping
 from datasets.problems import ImportProblems
-from generation.documents import MOST_DOCUMENTS, MOST_TOGETHER, BadDocument, Document, document_of
-from generation.duplicates import folded, nearest
-from generation.models import Draft, DraftState, Generation
-from generation.parsing import LONGEST, drafts_in
-from generation.passages import (
-    LARGEST_PASSAGE,
-    SMALLEST_PASSAGE,
-    USUAL_PASSAGE,
-    Passage,
-    passages_of,
-    shared_out,
+from generation.beginning import (
+    MOST_WANTED,
+    GenerationProblems,
+    Wish,
+    check_wish,
+    documents_of,
+    drafting_launch,
+    rows_import,
 )
-from generation.prompts import PROMPTS
+from generation.documents import label_of
+from generation.duplicates import folded, nearest
+from generation.models import Draft, DraftState, Generation, Stage
+from generation.parsing import LONGEST, drafts_in
+from generation.reading import is_silent, kept_wish
+from generation.selectors import drafting_models
+from generation.tasks import read
+from judges.templating import check_template
 from runs.models import Trial, TrialState
-from runs.services import Launch, LaunchProblems, launch
 from workspaces import audit
 from workspaces.access import Access
 from workspaces.services import Refused
 
-MOST_WANTED = 3_000
+__all__ = ["GenerationProblems", "Wish", "generation_begin", "generation_expect"]
+
 READ_AT_ONCE = 200
-NAMES = {"model_ids": "model", "dataset_version_id": "files"}
-PASSAGE_FIELDS = (
-    FieldUse("text", "prompt"),
-    FieldUse("document", "section"),
-    FieldUse("id", "id"),
-    FieldUse("metadata", "metadata"),
-)
+RESUMED_EVERY_S = 30
 DRAFT_FIELDS = (
     FieldUse("question", "prompt"),
     FieldUse("reference", "reference"),
@@ -55,149 +49,73 @@ DRAFT_FIELDS = (
     FieldUse("id", "id"),
     FieldUse("metadata", "metadata"),
 )
-
-
-PASSAGES = {"kind": "passages"}  # of a version's origin: the launch sheet lists it last
 CHOICE_FIELDS = (FieldUse("choices", "choices"),)
-
-
-class GenerationProblems(Exception):
-    """It cannot begin; `problems` maps a field to messages."""
-
-    def __init__(self, problems: Mapping[str, Sequence[str]]):
-        self.problems = {name: list(texts) for name, texts in problems.items()}
-        super().__init__("; ".join(text for texts in self.problems.values() for text in texts))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What is to be drafted. `files` are (name, bytes); the ceilings are the run's, in dollars and tokens."""
-
-    name: str
-    files: Sequence[tuple[str, bytes]]
-    model_id: int | None
-    template: str = PROMPTS["facts"].template
-    wanted: int = 20
-    passage_characters: int = USUAL_PASSAGE
-    params: Mapping[str, Any] = field(default_factory=dict)
-    cost_ceiling: Decimal | None = None
-    token_ceiling: int | None = None
 
 
 # Beginning
 
 
 def generation_begin(access: Access, wish: Wish) -> Generation:
-    """Reads the documents and launches the drafting. Raises GenerationProblems; then nothing is begun,
-    though passages that were read may stay as a dataset."""
-    passages, documents = _passages(wish)
-    try:
-        name = clean_name(wish.name)
-        found = _import(access, f"{name[:108]} (passages)", _passage_rows(passages), PASSAGE_FIELDS, PASSAGES)
-        with transaction.atomic():
-            evaluation = launch(access, _drafting(wish, name, found.version.pk))
-            run = evaluation.runs.get()
-            generation = Generation.objects.create(
-                workspace=access.workspace, name=name, run=run, model_name=run.config["model"]["name"],
-                template=wish.template, wanted=wish.wanted, documents=documents, created_by=access.actor,
-            )  # fmt: skip
-            audit.record(
-                access, "generation.begin", name, run=run.pk, documents=len(documents), wanted=wish.wanted
-            )
-    except ImportProblems as error:
-        raise GenerationProblems({"name": [each.reason for each in error.problems]}) from error
-    except LaunchProblems as error:
-        named = {NAMES.get(key, key): texts for key, texts in error.problems.items()}
-        raise GenerationProblems(named) from error
+    """Reads the documents here and launches the drafting, as at the terminal. Raises GenerationProblems."""
+    check_wish(wish)
+    begun = drafting_launch(access, wish, documents_of(wish.files))
+    with transaction.atomic():
+        generation = Generation.objects.create(
+            workspace=access.workspace, name=clean_name(wish.name), run=begun.run, wanted=wish.wanted,
+            model_name=begun.run.config["model"]["name"], template=wish.template, documents=begun.facts,
+            created_by=access.actor,
+        )  # fmt: skip
+        _note_begun(access, generation)
     return generation
 
 
-def _drafting(wish: Wish, name: str, version_id: int) -> Launch:
-    return Launch(
-        dataset_version_id=version_id,
-        model_ids=[wish.model_id] if wish.model_id else [],
-        scorers=[{"key": "json_valid", "options": {"extract": "after_reasoning"}}],
-        template=wish.template,
-        params=wish.params,
-        label="query generation",
-        name=f"Query generation: {name}",
-        cost_ceiling=wish.cost_ceiling,
-        token_ceiling=wish.token_ceiling,
-    )
-
-
-def _passages(wish: Wish) -> tuple[list[Passage], list[dict[str, Any]]]:
-    """The passages to draft from, and what the documents hold. Raises GenerationProblems."""
+def generation_expect(access: Access, wish: Wish) -> Generation:
+    """Keeps the documents for a worker, which reads them and launches the drafting. Raises GenerationProblems
+    for what can be told at once; what the documents hold is told later, as the generation's problems."""
+    check_wish(wish)
     problems: dict[str, list[str]] = {}
-    if not 1 <= wish.wanted <= MOST_WANTED:
-        problems["wanted"] = [f"From 1 to {MOST_WANTED:,}."]
-    if not SMALLEST_PASSAGE <= wish.passage_characters <= LARGEST_PASSAGE:
-        problems["passage_characters"] = [f"From {SMALLEST_PASSAGE:,} to {LARGEST_PASSAGE:,}."]
-    if not wish.files or len(wish.files) > MOST_DOCUMENTS:
-        problems["files"] = [f"Choose 1 to {MOST_DOCUMENTS} documents."]
-    elif sum(len(data) for _, data in wish.files) > MOST_TOGETHER:
-        problems["files"] = [f"Together the documents are larger than {MOST_TOGETHER >> 20} MB."]
-    if problems:
+    models = {model.pk: model for model in drafting_models(access.workspace)}
+    if wish.model_id not in models:
+        problems["model"] = ["Choose a model that can be called."]
+    if faults := check_template(wish.template):
+        problems["template"] = [str(fault) for fault in faults]
+    try:
+        name = clean_name(wish.name)
+    except ImportProblems as error:
+        problems["name"] = [each.reason for each in error.problems]
+    if problems or wish.model_id is None:
         raise GenerationProblems(problems)
-    documents, bad = _documents(wish.files)
-    if bad:
-        raise GenerationProblems({"files": bad})
-    by_document = [passages_of(each.name, each.text, wish.passage_characters) for each in documents]
-    facts = [
-        {"name": each.name, "characters": len(each.text), "passages": len(passages)}
-        for each, passages in zip(documents, by_document, strict=True)
-    ]
-    return shared_out([passage for passages in by_document for passage in passages], wish.wanted), facts
+    generation = Generation(
+        workspace=access.workspace, name=name, model_name=models[wish.model_id].name, wanted=wish.wanted,
+        template=wish.template, wish=kept_wish(wish), stage=Stage.READING, created_by=access.actor,
+        token=secrets.token_urlsafe(24),
+        documents=[{"name": label_of(name), "size_bytes": len(data)} for name, data in wish.files],
+    )  # fmt: skip
+    try:
+        generation.folder.mkdir(parents=True, mode=0o700)
+        for number, (_, data) in enumerate(wish.files):
+            generation.file(number).write_bytes(data)
+        with transaction.atomic():
+            generation.save(force_insert=True)
+            _note_begun(access, generation)
+            read.delay_on_commit(generation.pk)
+    except BaseException:
+        generation.files_remove()
+        raise
+    return generation
 
 
-def _documents(files: Sequence[tuple[str, bytes]]) -> tuple[list[Document], list[str]]:
-    documents: list[Document] = []
-    bad: list[str] = []
-    for source_name, data in files:
-        try:
-            document = document_of(source_name, data)
-        except BadDocument as error:
-            bad.append(f"{source_name}: {error}.")
-            continue
-        if document.name in {each.name for each in documents}:
-            bad.append(f"{document.name}: two documents have this name.")
-        documents.append(document)
-    return documents, bad
+def _note_begun(access: Access, generation: Generation) -> None:
+    audit.record(
+        access, "generation.begin", generation.name, generation=generation.pk,
+        documents=len(generation.documents), wanted=generation.wanted,
+    )  # fmt: skip
 
 
-def _passage_rows(passages: Iterable[Passage]) -> Iterable[dict[str, Any]]:
-    for each in passages:
-        place = {"document": each.document, "passage": each.number}
-        yield {
-            "text": each.text,
-            "document": each.document,
-            "id": f"{each.document}#{each.number}",
-            "metadata": {**place, "count": each.count},
-        }
-
-
-def _import(
-    access: Access,
-    name: str,
-    rows: Iterable[dict[str, Any]],
-    fields: Sequence[FieldUse],
-    origin: dict[str, Any],
-    note: str = "",
-) -> ImportResult:
-    """A version of these rows, by the same way as a file of them."""
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        file.flush()
-        return version_import(
-            access,
-            path=Path(file.name),
-            source_name="drafts.jsonl",
-            dataset_name=name,
-            mapping=FieldMapping.of(fields),
-            note=note,
-            origin=origin,
-        )
+def reading_resume(generation: Generation) -> None:
+    """Has the documents read by another worker, where one fell silent. Safe to repeat."""
+    if is_silent(generation) and cache.add(f"generation-read:{generation.pk}", 1, timeout=RESUMED_EVERY_S):
+        read.delay(generation.pk)
 
 
 # Drafts
@@ -296,7 +214,7 @@ def generation_publish(
         raise Refused("Approve at least one draft first.")
     words = note.strip() or f"Drafted by {generation.model_name}"
     try:
-        made = _import(
+        made = rows_import(
             access,
             name.strip() or generation.name,
             (_published(generation, draft) for draft in drafts.iterator()),
@@ -338,4 +256,5 @@ def generation_delete(access: Access, generation: Generation) -> None:
     """Removes the drafts; the run, the passages and what was published stay."""
     with transaction.atomic():
         audit.record(access, "generation.delete", generation.name, drafts=generation.drafts.count())
+        transaction.on_commit(generation.files_remove)
         generation.delete()

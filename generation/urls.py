@@ -11,5 +11,6 @@ urlpatterns = [
     path("<int:pk>/progress/", views.progress, name="progress"),
     path("<int:pk>/drafts/<int:number>/", views.draft, name="draft"),
     path("<int:pk>/decide/", views.decide, name="decide"),
+    path("<int:pk>/delete/", views.delete, name="delete"),
     path("<int:pk>/publish/", views.publish, name="publish"),
 ]

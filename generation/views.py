@@ -16,6 +16,7 @@ from generation.prompts import PROMPTS
 from generation.services import GenerationProblems
 from runs.views.asked import as_workspace_request, is_htmx, whole
 from workspaces import access
+from workspaces.forms import TypedConfirmation
 from workspaces.models import Role
 from workspaces.services import Refused
 
@@ -36,7 +37,7 @@ def begin(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             try:
                 wish = form.wish(request.FILES.getlist("files"))
-                return redirect(services.generation_begin(held, wish))
+                return redirect(services.generation_expect(held, wish))
             except GenerationProblems as error:
                 form.add_problems(error.problems)
     context = {
@@ -61,6 +62,7 @@ def _draft(generation: Generation, number: int) -> Draft:
 
 
 def _context(request: HttpRequest, generation: Generation) -> dict[str, Any]:
+    services.reading_resume(generation)
     services.drafts_collect(generation)
     return {
         "generation": generation,
@@ -168,3 +170,18 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
     words = "is made" if made.created else "was there already"
     messages.success(request, f"Version {version.number} of {version.dataset.name} {words}.")
     return redirect(reverse("datasets:detail", args=[held.workspace.slug, version.dataset_id]))
+
+
+@access.requires(Role.EDITOR)
+@require_http_methods(["GET", "POST"])
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks until the typed words are right, then removes the drafts."""
+    generation = _generation(request, pk)
+    held, expected = as_workspace_request(request).access, f"delete {pk}"
+    form = TypedConfirmation(request.POST or None, expected=expected)
+    if request.method == "POST" and form.is_valid():
+        services.generation_delete(held, generation)
+        messages.success(request, f"Deleted the drafts of {generation.name}.")
+        return redirect("generation:begin", held.workspace.slug)
+    context = {"generation": generation, "form": form, "drafts": generation.drafts.count()}
+    return render(request, "generation/delete.html", context, status=422 if form.errors else 200)

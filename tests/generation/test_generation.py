@@ -2,30 +2,36 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from datasets.models import Item
-from generation.models import Draft, DraftState, Generation
+from generation.models import Draft, DraftState, Generation, Stage
 from generation.prompts import PROMPTS
+from generation.reading import SILENT_AFTER, generation_read, is_silent
 from generation.selectors import standing
 from generation.services import (
     GenerationProblems,
+    Wish,
     draft_decide,
     draft_edit,
     drafts_collect,
+    generation_expect,
     generation_publish,
 )
 from registry.models import RegisteredModel
-from runs.models import RunStatus
+from runs.models import Run, RunStatus
 from runs.services import run_delete
 from tests.generation.conftest import DRAFTS, RIVERS, TOWNS
-from workspaces.access import Access
-from workspaces.models import AuditEvent, User
+from workspaces.access import Access, access_for
+from workspaces.models import AuditEvent, User, Workspace
 from workspaces.services import Refused
 
 Made = Callable[..., Generation]
@@ -182,11 +188,20 @@ def test_the_form_begins_or_says_what_is_wrong(
     assert client.post(url, wish).status_code == 422
     broken = client.post(url, wish | {"files": [SimpleUploadedFile("a.pdf", b"x")], "wanted": "x"})
     assert broken.status_code == 422
-    unread = client.post(url, wish | {"files": [SimpleUploadedFile("a.pdf", b"x")]})
-    assert b"a.pdf: it cannot be read" in unread.content
+    unread = client.post(url, wish | {"files": [SimpleUploadedFile("a.pdf", b"x")]}, follow=True)
+    assert b"The documents are being read" in unread.content and b"0 of 1 document" in unread.content
+    refused = Generation.objects.get()
+    generation_read(refused.pk)
+    page = client.get(refused.get_absolute_url()).content
+    assert b"a.pdf: it cannot be read" in page and b"Begin again" in page and b"every 2s" not in page
+    refused.delete()
     files = [SimpleUploadedFile("a.txt", TOWNS.encode()), SimpleUploadedFile("b.html", b"<p>Linz</p>")]
     done = client.post(url, wish | {"files": files})
     generation = Generation.objects.get()
+    assert b"every 2s" in client.get(f"{url}{generation.pk}/progress/").content
+    generation_read(generation.pk)
+    generation.refresh_from_db()
+    assert [each["passages"] for each in generation.documents] == [1, 1]
     assert done["Location"] == f"{url}{generation.pk}/" and "putting together" in generation.template
     assert b"The model is drafting" in client.get(f"{url}{generation.pk}/").content
     assert b"every 2s" in client.get(f"{url}{generation.pk}/progress/").content
@@ -203,6 +218,45 @@ def test_the_list_costs_the_same_however_long(
         client.get("/w/alpha/datasets/generate/")
 
 
+def test_readers_that_die_are_replaced_and_leave_no_files(
+    model: Callable[..., RegisteredModel], alpha: Workspace, editor: User
+) -> None:
+    held, silent = access_for(editor, "alpha"), timezone.now() - SILENT_AFTER - timedelta(seconds=1)
+    priced = model(input_price=Decimal(1), output_price=Decimal(1))
+    wish = Wish(name="Towns", files=[("a.txt", TOWNS.encode())], model_id=priced.pk, cost_ceiling=Decimal(2))
+    generation = generation_expect(held, wish)
+    Generation.objects.update(attempt=1, alive_at=timezone.now())
+    generation_read(generation.pk)
+    assert Generation.objects.get().stage == Stage.READING and generation.folder.exists()
+    Generation.objects.update(alive_at=silent)
+    assert is_silent(Generation.objects.get())
+    generation_read(generation.pk)
+    generation.refresh_from_db()
+    assert (generation.stage, generation.attempt, generation.read_count) == (Stage.DRAFTING, 2, 1)
+    assert generation.run and generation.run.total == 1 and not generation.folder.exists()
+    generation_read(generation.pk)
+    assert Run.objects.count() == 1
+
+    lost = generation_expect(held, wish)
+    Generation.objects.filter(pk=lost.pk).update(attempt=3, alive_at=silent)
+    generation_read(lost.pk)
+    lost.refresh_from_db()
+    assert lost.stage == Stage.REFUSED and "lost three times" in lost.problems[0]
+    assert not lost.folder.exists()
+
+
+def test_drafts_are_deleted_once_the_words_are_typed(
+    drafted: Made, client_of: Callable[[User], Client], editor: User
+) -> None:
+    generation, client = drafted(), client_of(editor)
+    url = f"/w/alpha/datasets/generate/{generation.pk}/delete/"
+    assert f"delete {generation.pk}" in client.get(url).content.decode()
+    assert client.post(url, {"confirm": "delete"}).status_code == 422
+    assert Generation.objects.exists()
+    client.post(url, {"confirm": f"delete {generation.pk}"})
+    assert not Generation.objects.exists() and Run.objects.exists()
+
+
 # The API
 
 
@@ -216,6 +270,9 @@ def test_the_api_does_all_of_it(
     file.name = "towns.txt"
     begun = client.post(url, {"name": "Towns", "model_id": model().pk, "wanted": 3, "files": [file]})
     assert begun.status_code == 202 and begun.json()["drafts"]["goes_on"]
+    assert (begun.json()["stage"], begun.json()["run"]) == ("reading", None)
+    generation_read(begun.json()["id"])
+    assert client.get(f"{url}/{begun.json()['id']}").json()["stage"] == "drafting"
     assert client.post(url, {"name": "Towns"}).status_code == 400
 
     generation = drafted()

@@ -2,6 +2,8 @@
 
 import io
 import json
+import resource
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +86,47 @@ def test_documents_become_text(name: str, data: bytes, text: str) -> None:
 def test_what_cannot_be_used_is_refused_in_words(name: str, data: bytes, words: str) -> None:
     with pytest.raises(BadDocument, match=words):
         document_of(name, data)
+
+
+def flate_bomb() -> bytes:
+    """A page whose content stream unpacks to 1 GB; within the stream again, so that a megabyte suffices."""
+    packer = zlib.compressobj(9)
+    stream = b"".join(packer.compress(b"(x) Tj " * 150_000) for _ in range(1000)) + packer.flush()
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R>>"
+    return (
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj" + page + b"endobj\n"
+        b"4 0 obj<</Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream endobj\n"
+        b"trailer<</Root 1 0 R>>" % (len(stream), stream)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("bomb.pdf", flate_bomb()),
+        ("loop.pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids"
+         b"[2 0 R 2 0 R]/Count 99>>endobj\ntrailer<</Root 1 0 R>>"),
+        ("slow.pdf", pdf("x) Tj (" * 2_500_000)),
+        ("deep.html", b"<div>" * 4_000_000),
+        ("wide.html", b"<p>" + b"x<b>y</b>" * 2_300_000),
+        ("table.html", b"<table><tr><td>" * 1_300_000),
+        ("entities.html", b"<p>" + b"&amp;" * 4_000_000),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_hostile_documents_cost_5_s_and_512_mb_at_most(name: str, data: bytes) -> None:
+    """Measured on the processes that read them; what is read after all is no longer than allowed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        text = document_of(name, data[: documents.MOST_BYTES]).text
+        assert len(text) <= documents.MOST_CHARACTERS
+    except BadDocument as refused:
+        assert str(refused)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert took_s < documents.MOST_SECONDS + 1, f"{took_s:.1f} s"
+    assert after.ru_maxrss <= 512 << 10 or after.ru_maxrss == before.ru_maxrss
 
 
 def test_a_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
