@@ -101,9 +101,9 @@ def _trials(run_id: int) -> tuple[Outcomes, npt.NDArray[np.int32]]:
     packed = Trial.objects.filter(run=run_id).aggregate(
         items=Packed("item_id"), codes=Packed(_code("")), latencies=Packed(Coalesce("latency_ms", Value(-1)))
     )
-    codes, latencies = _integers(packed["codes"]), _integers(packed["latencies"])
+    codes, latencies = packed_integers(packed["codes"]), packed_integers(packed["latencies"])
     made = latencies[(codes <= Code.UNSCORED) & (latencies >= 0)].astype(np.int32)
-    return _by_item(_integers(packed["items"]), codes, codes.astype(np.float64)), np.sort(made)
+    return _by_item(packed_integers(packed["items"]), codes, codes.astype(np.float64)), np.sort(made)
 
 
 def _outcomes(run_id: int, scorer: str) -> Outcomes:
@@ -114,7 +114,9 @@ def _outcomes(run_id: int, scorer: str) -> Outcomes:
         codes=Packed(_code("verdict__")),
         values=Packed(Coalesce("verdict__value", Value(0.0))),
     )
-    return _by_item(_integers(packed["items"]), _integers(packed["codes"]), _floats(packed["values"]))
+    return _by_item(
+        packed_integers(packed["items"]), packed_integers(packed["codes"]), _floats(packed["values"])
+    )
 
 
 def _code(source: str) -> Case:
@@ -154,7 +156,8 @@ def _by_item(trial_items: Integers, codes: Integers, values: Floats) -> Outcomes
     )
 
 
-def _integers(text: str | None) -> Integers:
+def packed_integers(text: str | None) -> Integers:
+    """What `Packed` made of a column of whole numbers."""
     return np.fromstring(text or "", dtype=np.int64, sep=",")
 
 
@@ -180,7 +183,7 @@ def _answers(run_id: int, scorer: str) -> tuple[Integers, Integers]:
     short = LessThanOrEqual(Length(answer), SHORT_ANSWER)
     digest = Case(When(short, then=plain), default=MD5(answer), output_field=TextField())
     packed = trials.aggregate(items=Packed("item_id"), answers=Packed(digest))
-    items = _integers(packed["items"])
+    items = packed_integers(packed["items"])
     words = packed["answers"].split(",") if len(items) else []
     hashes = np.fromiter(map(hash, words), dtype=np.int64, count=len(words))
     order = np.argsort(items)
@@ -205,7 +208,7 @@ def sections_of(run: Run) -> tuple[list[str], Integers, Integers]:
 
 
 def _sections(rows: Iterable[Any], known: tuple[str, ...]) -> tuple[list[str], Integers, Integers]:
-    found = {row["section"]: _integers(row["items"]) for row in rows}
+    found = {row["section"]: packed_integers(row["items"]) for row in rows}
     names = [name for name in known if name in found] + sorted(set(found) - set(known))
     items = np.concatenate([found[name] for name in names]) if names else np.zeros(0, dtype=np.int64)
     codes = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
@@ -237,7 +240,7 @@ def _contents(version_id: int) -> tuple[Integers, Words]:
         .order_by()
         .aggregate(items=Packed("id"), words=Packed(MD5(Concat(*parts, output_field=TextField()))))
     )
-    items = _integers(packed["items"])
+    items = packed_integers(packed["items"])
     words = np.array(packed["words"].split(",") if packed["words"] else [], dtype="S32")
     order = np.argsort(items)
     items, words = items[order], words[order]

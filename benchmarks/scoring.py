@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import sqrt
 
 import numpy as np
 
-from analysis.stats.paired import paired_binary, paired_mean, pairs_of
+from analysis.stats.paired import all_pairs, paired_binary, paired_mean, pairs_of
 from analysis.stats.results import Difference, Floats, Integers, Interval, Significance, no_interval, normal_p
 from judges.metrics import Estimate, Z
 
@@ -112,6 +113,34 @@ def paired(first: Column, second: Column, weight: float) -> PartPair:
         a, b = first.scores[at], second.scores[there]
     known = ~(np.isnan(a) | np.isnan(b))
     return PartPair(a[known], b[known], first.binary and second.binary, weight, keys[known])
+
+
+def all_differences(
+    systems: Sequence[Sequence[Column]], weights: Sequence[float]
+) -> dict[tuple[int, int], Difference]:
+    """`difference` of every two systems, the later minus the earlier; of verdicts on one part at once."""
+    wanted = list(combinations(range(len(systems)), 2))
+    alone = [columns[0] for columns in systems] if len(weights) == 1 else []
+    if wanted and alone and all(column.binary for column in alone):
+        return {pair: paired_binary(found) for pair, found in all_pairs(side_by_side(alone)).items()}
+    return {
+        (i, j): difference(
+            [paired(a, b, weight) for a, b, weight in zip(systems[i], systems[j], weights, strict=True)]
+        )
+        for i, j in wanted
+    }
+
+
+def side_by_side(columns: Sequence[Column]) -> Floats:
+    """(items of any, columns), NaN where a column lacks the item."""
+    first = columns[0].keys
+    if all(np.array_equal(column.keys, first) for column in columns):
+        return np.stack([column.scores for column in columns], axis=1)
+    keys = np.unique(np.concatenate([column.keys for column in columns]))
+    found = np.full((len(keys), len(columns)), np.nan)
+    for at, column in enumerate(columns):
+        found[np.searchsorted(keys, column.keys), at] = column.scores
+    return found
 
 
 def difference(parts: Sequence[PartPair]) -> Difference:

@@ -5,17 +5,17 @@ Reads: the parts, the evaluations with their runs, then one query a run, none wh
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from analysis.outcomes import contents_of, outcomes_of, sections_of
+from analysis.kept import kept
+from analysis.outcomes import Packed, contents_of, outcomes_of, packed_integers, sections_of
 from analysis.stats.intervals import t_interval, wilson
 from analysis.stats.ranking import RankInterval, places, rank_intervals
 from analysis.stats.results import Integers, Interval
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart, Measure, Phase
-from benchmarks.scoring import Column, Scale, Weighted, difference, overall, paired
+from benchmarks.scoring import Column, Scale, Weighted, all_differences, overall
 from benchmarks.selectors import PartScore, Scored, evaluations_of, parts_of, scored
 from datasets.models import Item
 from judges.metrics import proportion
@@ -108,41 +108,90 @@ class View:
 
 
 def leaderboard(benchmark: Benchmark, phase: Phase | None, view: View = View()) -> Leaderboard:
+    """Only evaluations that could stand on it are read item by item."""
     parts = list(parts_of(benchmark))
-    rows: list[Row] = []
+    entries: list[Entry] = []
     unranked: list[Unranked] = []
     for row in evaluations_of(benchmark.workspace).filter(benchmark=benchmark, phase=phase):
         found = scored(row)
         try:
-            rows.append(row_of(found, parts, phase, view))
+            entries.append(entry_of(found, parts, phase))
         except NotComparable as error:
             unranked.append(Unranked(found, str(error)))
-    chosen = sorted(_chosen(rows, view.show), key=lambda row: -(row.overall.value or 0.0))
+    plain = not view.section and not view.metric and all(entry.whole for entry in entries)
+    groups = sorted(_groups(entries, view.show, plain), key=lambda group: -group[0].known)
+    rows: list[Row] = []
+    for group in groups[:MOST_RANKED] if plain else groups:
+        made = []
+        for entry in group:
+            try:
+                made.append(replace(entry.row(view), of=len(group)))
+            except NotComparable as error:
+                unranked.append(Unranked(entry.found, str(error)))
+            if made and (plain or view.show != "best"):
+                break
+        rows += sorted(made, key=lambda row: -(row.overall.value or 0.0))[:1]
+    chosen = sorted(rows, key=lambda row: -(row.overall.value or 0.0))
     ranked = _ranked(chosen[:MOST_RANKED], [part.weight for part in parts])
     columns = list(dict.fromkeys((key, key) for row in ranked for key in row.cells))
     titled = [(key, TITLES.get(key, key)) for key, _ in columns]
-    return Leaderboard(benchmark, phase, parts, ranked, unranked, titled, len(chosen) - len(ranked))
+    return Leaderboard(benchmark, phase, parts, ranked, unranked, titled, len(groups) - len(ranked))
 
 
 TITLES = {"answer_rate": "Answer rate", "exact_match": "Exact match", "duration": "Duration", "cost": "Cost"}
 
 
-def row_of(found: Scored, parts: Sequence[BenchmarkPart], phase: Phase | None, view: View) -> Row:
+@dataclass(frozen=True)
+class Entry:
+    """An evaluation that may rank: its parts in the benchmark's order, and marks; nothing read by item."""
+
+    found: Scored
+    parts: Sequence[BenchmarkPart]
+    scores: Sequence[PartScore]
+    phase: Phase | None
+    marks: Sequence[str]
+
+    @property
+    def known(self) -> float:
+        """Its overall score by its runs' tallies."""
+        return self.found.overall.value or 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was asked the very items that count now."""
+        return all(
+            score.frozen["version"] == part.version_id and same_slice(part, score.frozen, self.phase)
+            for part, score in zip(self.parts, self.scores, strict=True)
+        )
+
+    def row(self, view: View) -> Row:
+        """A query a run, none while it is unchanged. Raises NotComparable."""
+        columns = [
+            _column(part, score, self.phase, view)
+            for part, score in zip(self.parts, self.scores, strict=True)
+        ]
+        figures = [_figure(column) for column in columns]
+        weighted = [Weighted(figure, part.weight) for figure, part in zip(figures, self.parts, strict=True)]
+        total = overall(weighted)
+        if total.value is None:
+            raise NotComparable(total.reason)
+        return Row(self.found, total, figures, columns, _cells(self.found), self.marks)
+
+
+def entry_of(found: Scored, parts: Sequence[BenchmarkPart], phase: Phase | None) -> Entry:
     """An evaluation beside the benchmark as it is now. Raises NotComparable."""
     if found.shortfall:
         raise NotComparable(found.shortfall)
     marks: list[str] = ["recorded responses"] if found.row.frozen.get("recorded") else []
-    columns, figures = [], []
-    for part, score in zip(parts, _matched(found, parts), strict=True):
+    scores = _matched(found, parts)
+    for part, score in zip(parts, scores, strict=True):
         marks += _differences(part, score, phase)
-        column = _column(part, score, phase, view)
-        columns.append(column)
-        figures.append(_figure(column))
-    weighted = [Weighted(figure, part.weight) for figure, part in zip(figures, parts, strict=True)]
-    total = overall(weighted)
-    if total.value is None:
-        raise NotComparable(total.reason)
-    return Row(found, total, figures, columns, _cells(found), list(dict.fromkeys(marks)))
+    return Entry(found, parts, scores, phase, list(dict.fromkeys(marks)))
+
+
+def row_of(found: Scored, parts: Sequence[BenchmarkPart], phase: Phase | None, view: View) -> Row:
+    """Raises NotComparable."""
+    return entry_of(found, parts, phase).row(view)
 
 
 def _matched(found: Scored, parts: Sequence[BenchmarkPart]) -> list[PartScore]:
@@ -266,11 +315,19 @@ def _common(part: BenchmarkPart, run: Run, keys: Integers, scores: Any) -> tuple
 
 
 def slice_items(part: BenchmarkPart, phase: Phase | None) -> Integers:
-    """Item ids of the part within the phase; one query."""
+    """Item ids of the part within the phase; one query, then none."""
     sections, limit = wanted_slice(part, phase)
-    items = Item.objects.filter(version=part.version_id).order_by("position")
+    key = ("slice", part.version_id, part.version.created_at, tuple(sections), limit)
+    return kept.of(key, lambda: _slice(part.version_id, sections, limit))
+
+
+def _slice(version_id: int, sections: Sequence[str], limit: int | None) -> Integers:
+    items = Item.objects.filter(version=version_id)
     items = items.filter(section__in=sections) if sections else items
-    return np.fromiter(items.values_list("pk", flat=True)[:limit], dtype=np.int64)
+    if limit is not None:
+        last = items.order_by("position").values_list("position", flat=True)[limit - 1 : limit].first()
+        items = items if last is None else items.filter(position__lte=last)
+    return packed_integers(items.order_by().aggregate(found=Packed("id"))["found"])
 
 
 def _figure(column: Column) -> Interval:
@@ -303,29 +360,23 @@ def _share(k: int, n: int) -> Cell:
     return Cell(found.value, found.low, found.high, found.n)
 
 
-def _chosen(rows: Sequence[Row], show: str) -> list[Row]:
-    """One row a model unless every run is wanted; the rows come newest first."""
+def _groups(entries: Sequence[Entry], show: str, plain: bool) -> list[list[Entry]]:
+    """Entries of which one is to rank, the one to take first: a model's, or each alone. Given newest first.
+
+    Where their own tallies tell, the best comes first.
+    """
     if show == "every":
-        return list(rows)
-    by_model: dict[str, list[Row]] = {}
-    for row in rows:
-        by_model.setdefault(row.evaluation.alias, []).append(row)
-    best = (lambda found: max(found, key=lambda row: row.overall.value or 0.0)) if show == "best" else None
-    return [replace(best(found) if best else found[0], of=len(found)) for found in by_model.values()]
+        return [[entry] for entry in entries]
+    by_model: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_model.setdefault(entry.found.row.alias, []).append(entry)
+    groups = list(by_model.values())
+    return [sorted(group, key=lambda entry: -entry.known) for group in groups] if show == "best" else groups
 
 
 def _ranked(rows: Sequence[Row], weights: Sequence[float]) -> list[Row]:
     """With rank intervals from Holm-adjusted paired tests over all pairs; ties share a place."""
-    tests = {
-        (first, second): difference(
-            [
-                paired(a, b, weight)
-                for a, b, weight in zip(rows[first].columns, rows[second].columns, weights, strict=True)
-            ]
-        )
-        for first, second in combinations(range(len(rows)), 2)
-    }
-    ranks = rank_intervals(len(rows), tests)
+    ranks = rank_intervals(len(rows), all_differences([row.columns for row in rows], weights))
     made, before = [], ""
     for row, rank, place in zip(rows, ranks, places(ranks), strict=True):
         made.append(replace(row, rank=rank, place=place, tie=place == before))

@@ -5,6 +5,7 @@ Choice of test after Dietterich 1998 (Neural Computation 10:1895) for verdicts, 
 """
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from math import sqrt
 
 import numpy as np
@@ -65,6 +66,28 @@ def pairs_of(first: Values, second: Values) -> Pairs:
         raise ValueError("a verdict is 0 or 1")
     counts = np.bincount((2 * a + b).astype(np.int64), minlength=4)
     return Pairs(both=int(counts[3]), fixed=int(counts[1]), broken=int(counts[2]), neither=int(counts[0]))
+
+
+def all_pairs(verdicts: Floats) -> dict[tuple[int, int], Pairs]:
+    """`pairs_of` for every two columns of (n items, m systems), the earlier first, by matrix products.
+
+    Verdicts are 0 or 1, NaN where there is none; a pair counts the items that both have. Raises ValueError.
+    """
+    known = ~np.isnan(verdicts)
+    right = np.where(known, verdicts, 0.0)
+    if not ((right == 0) | (right == 1)).all():
+        raise ValueError("a verdict is 0 or 1")
+    held = known.astype(np.float64)
+    both, first, n = (
+        product.astype(np.int64) for product in (right.T @ right, right.T @ held, held.T @ held)
+    )
+    broken = first - both
+    fixed = broken.T
+    neither = n - both - fixed - broken
+    return {
+        (i, j): Pairs(int(both[i, j]), int(fixed[i, j]), int(broken[i, j]), int(neither[i, j]))
+        for i, j in combinations(range(verdicts.shape[1]), 2)
+    }
 
 
 def paired_binary(pairs: Pairs) -> Difference:

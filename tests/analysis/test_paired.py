@@ -12,6 +12,7 @@ from scipy import optimize, stats
 from analysis.stats.paired import (
     WALD_FROM,
     Pairs,
+    all_pairs,
     mcnemar,
     mean_of_runs,
     paired_binary,
@@ -253,3 +254,16 @@ def test_groups_are_means_over_runs() -> None:
     assert list(mean_of_runs(np.array([[1.0, 0.0], [1.0, 1.0]]))) == [0.5, 1.0]
     with pytest.raises(ValueError, match="column"):
         mean_of_runs(np.zeros((3, 0)))
+
+
+def test_all_pairs_at_once_are_those_one_by_one() -> None:
+    chance = np.random.default_rng(11)
+    verdicts = (chance.random((400, 4)) < (0.2, 0.5, 0.5, 0.9)).astype(float)
+    verdicts[chance.random(verdicts.shape) < 0.1] = np.nan
+    found = all_pairs(verdicts)
+    assert list(found) == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    for (first, second), pairs in found.items():
+        known = ~np.isnan(verdicts[:, [first, second]]).any(axis=1)
+        assert pairs == pairs_of(verdicts[known, first], verdicts[known, second])
+    with pytest.raises(ValueError, match="0 or 1"):
+        all_pairs(np.array([[0.5, 1.0]]))

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from analysis.kept import kept
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart
 from benchmarks.selectors_leaderboard import View, leaderboard
 from benchmarks.services import benchmark_update
@@ -53,6 +54,10 @@ def test_best_latest_and_every_run(recorded: Recorded, benchmark_on: On, evaluat
     best, latest = (leaderboard(benchmark, None, View(show=show)).rows[0] for show in ("best", "latest"))
     assert (best.overall.value, latest.overall.value) == (0.75, 0.5)
     assert len(leaderboard(benchmark, None, View(show="every")).rows) == 2
+    kept.forget()
+    with CaptureQueriesContext(connection) as caught:
+        leaderboard(benchmark, None)
+    assert sum("runs_trial" in query["sql"] for query in caught) == 1, "only the best is read item by item"
 
 
 def test_partial_and_failed_never_rank(recorded: Recorded, benchmark_on: On, evaluated: Evaluated) -> None:

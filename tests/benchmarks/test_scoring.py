@@ -5,7 +5,17 @@ import pytest
 
 from analysis.stats.intervals import wilson
 from benchmarks.scales import Counted, NoScale, mixed, scale_of
-from benchmarks.scoring import Column, PartPair, Scale, Weighted, difference, interval_of, overall, paired
+from benchmarks.scoring import (
+    Column,
+    PartPair,
+    Scale,
+    Weighted,
+    all_differences,
+    difference,
+    interval_of,
+    overall,
+    paired,
+)
 from judges.metrics import mean_estimate
 
 
@@ -67,6 +77,19 @@ def test_one_part_is_exact_mcnemar_and_items_meet_by_key() -> None:
     found = difference([pair])
     assert (found.fixed, found.broken, found.test.method) == (2, 0, "exact McNemar")
     assert difference([pair, paired(first, first, 1.0)]).interval.n == 5
+
+
+def test_every_two_systems_at_once_are_as_one_by_one() -> None:
+    chance = np.random.default_rng(4)
+    systems = []
+    for share in (0.3, 0.5, 0.8):
+        keys = np.flatnonzero(chance.random(300) < 0.9)
+        systems.append([Column(keys, (chance.random(len(keys)) < share).astype(float), True)])
+    found = all_differences(systems, [1.0])
+    assert found == {
+        (i, j): difference([paired(systems[i][0], systems[j][0], 1.0)]) for i, j in ((0, 1), (0, 2), (1, 2))
+    }
+    assert all_differences(systems[:1], [1.0]) == {}
 
 
 def test_two_parts_without_any_difference_decide_nothing() -> None:
