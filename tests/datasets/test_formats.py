@@ -301,3 +301,58 @@ def test_the_reader_of_a_zip_stays_inside(tmp_path: Path) -> None:
     data = as_zip(items_dot_jsonl=jsonl([{"question": "q", "image": "../secret.png"}]))
     (row,) = rows_in(data, "x.zip")
     assert isinstance(row, Record)
+
+
+ASKED, ANSWERED = {"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}
+OF_THE_FIELD = {
+    "evals.jsonl": jsonl([{"input": [ASKED], "ideal": ["2", "two"]}, {"input": [ASKED], "ideal": "2"}]),
+    "chat.jsonl": jsonl(
+        [{"messages": [ASKED, ANSWERED, ASKED, ANSWERED]}, {"messages": [ASKED, ANSWERED]}]
+    ),
+    "inspect.json": json.dumps(
+        [{"input": "Which?", "target": "B", "choices": ["x", "y"], "id": 7, "metadata": {"level": [1, {}]}}]
+    ).encode(),
+    "evalscope.csv": b"question,A,B,C,D,answer\nWhich?,1,2,3,4,C\nWhat?,\"a, b\",b,c,d,A\n",
+    "evalscope.jsonl": jsonl([{"query": "Who?", "response": "Me"}]),
+    "samples_gsm8k.jsonl": jsonl(
+        [{"doc_id": 0, "doc": {"question": "1 + 1?"}, "target": "2", "arguments": [["Q: 1 + 1?", {}]]}
+        | {"resps": [["It is 2."]], "filtered_resps": ["2"], "exact_match": 1.50}]
+    ),
+    "anatomy_test.csv": b'"What, then?",1,2,3,4,B\nWhich?,a,b,c,d,D\n',
+    "numbered.parquet": as_parquet([{"question": "Which?", "choices": ["x", "y"], "answer": 1}]),
+    "sheet.xlsx": as_xlsx(),
+    "table.tsv": as_csv("\t", "utf-16"),
+    "images.zip": as_zip(
+        items_dot_jsonl=jsonl([{"question": "q", "image": "assets/one.png", "answer": "a"}]),
+        assets__one_dot_png=png(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_THE_FIELD)
+def test_files_of_the_field_go_round(imported: Import, name: str) -> None:
+    version = imported(OF_THE_FIELD[name], name=name).version
+    for key in ("jsonl", "parquet", "zip", *(() if name == "images.zip" else ("csv",))):
+        taken = b"".join(chunked(EXPORTERS[key]().parts(version)))
+        again = imported(taken, name=f"items.{key}", dataset_name="Again").version
+        assert again.content_hash == version.content_hash, key
+
+
+@pytest.mark.shared
+def test_gsm8k_goes_round_as_chats(imported: Import) -> None:
+    """Questions with one answer each are all that a chat can hold."""
+    version = imported((SHARED / "data" / "gsm8k" / "test.jsonl").read_bytes(), name="test.jsonl").version
+    chats = b"".join(chunked(EXPORTERS["chat.jsonl"]().parts(version)))
+    again = imported(chats, name="chats.jsonl", dataset_name="Again").version
+    assert again.content_hash == version.content_hash
+
+
+@pytest.mark.shared
+def test_nested_solutions_are_reached(imported: Import) -> None:
+    name = "example_model_solutions.jsonl"
+    data = (SHARED / "data" / "gsm8k" / name).read_bytes()
+    version = imported(data, name=name).version
+    assert "175b_verification" in version.response_models
+    first = json.loads(data.splitlines()[0])
+    item = Item.objects.filter(version=version).order_by("position")[0]
+    assert item.responses["175b_verification"] == first["175b_verification"]["solution"]
