@@ -1,6 +1,7 @@
 """What is asked: datasets, their frozen versions, items, images."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,14 @@ class Asset(models.Model):
         return Path(settings.MEDIA_ROOT) / "assets" / str(self.workspace_id) / self.sha256[:2] / self.sha256
 
 
+def weight_in(metadata: Mapping[str, Any]) -> float:
+    """How much an item with this metadata counts; 1 where it says nothing that makes sense."""
+    held = metadata.get("weight")
+    if isinstance(held, int | float) and not isinstance(held, bool) and held > 0:
+        return float(held)
+    return 1.0
+
+
 class Item(models.Model):
     """One question of a version: what the model is shown, and what a scorer may compare with."""
 
@@ -307,9 +316,7 @@ class Item(models.Model):
     @property
     def weight(self) -> float:
         """How much it counts, beside 1 of an item that says nothing."""
-        held = self.metadata.get("weight")
-        known = isinstance(held, int | float) and not isinstance(held, bool) and held > 0
-        return float(held) if known else 1.0
+        return weight_in(self.metadata)
 
     @property
     def weight_text(self) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from judges.metrics import Estimate, mean_estimate, proportion
 from judges.metrics.clustered import ClusterSums, share_from_sums
+from judges.metrics.weighted import WeightSums, weighted_mean
 from runs.models import Run, Tally
 from runs.variations import turns_of
 
@@ -170,6 +171,7 @@ def _scorer_metrics(
     metrics = []
     if primary:
         metrics.append(_as_metric("accuracy", "Accuracy", share, partial, note))
+        metrics += _weighted(run, scorer["name"], sums, "passed", "weighted_accuracy", "Weighted accuracy")
     if scorer["key"] == "exact_match":
         metrics.append(_as_metric("exact_match", "Exact match", share, partial, note))
     elif not primary:
@@ -183,7 +185,22 @@ def _scorer_metrics(
                 key, label, "value", mean.value, mean.low, mean.high, mean.n, note=note, provisional=partial
             )
         )
+    if primary and sums.scored and not sums.binary:
+        metrics += _weighted(run, scorer["name"], sums, "value", "weighted_mean", "Weighted mean score")
     return metrics
+
+
+def _weighted(run: Run, scorer: str, sums: Sums, of: str, key: str, label: str) -> list[Metric]:
+    """In a finished run whose items count differently, the figure by weight; else nothing."""
+    sections = run.summary.get("weights", {}).get(scorer, {}).values()
+    parts = [WeightSums(*kept[of]) for kept in sections]
+    whole = reduce(add, parts) if parts else None
+    if whole is None or whole.n != sums.scored:
+        return []
+    found = weighted_mean(whole, share=of == "passed")
+    note = "; ".join(filter(None, [whole.words, _left_out(run, sums)]))
+    unit = "share" if of == "passed" else "value"
+    return [Metric(key, label, unit, found.value, found.low, found.high, found.n, note=note)]
 
 
 def _left_out(run: Run, sums: Sums) -> str:

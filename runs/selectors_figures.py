@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.cache import cache
 
-from datasets.models import Item
+from datasets.models import Item, weight_in
 from judges.metrics import Estimate, build_metric
 from judges.metrics.trials import ScoredTrial, grouped
 from judges.scorers.normalise import normalise
@@ -21,6 +21,7 @@ MOST_LABELS = 30
 MOST_SECTIONS = 40
 RESAMPLED_UP_TO = 20_000  # trials; beyond, sections have no bootstrap intervals, and so no such figures
 BOOTSTRAPPED = ("sd", "f1", "corpus_bleu", "corpus_chrf")
+OUR_OWN = ("weight", "rubric")  # metadata that says nothing of what belongs together
 TEXT_SCORERS = ("token_f1", "rouge", "bleu", "chrf")
 SAMPLED_ITEMS = 50
 
@@ -54,6 +55,7 @@ class Figures:
     trials: int
     sequence: int
     left_out: str = ""
+    weights: str = ""
 
 
 def cache_key(run: Run, asked: Asked) -> str:
@@ -78,6 +80,8 @@ def cluster_keys(run: Run) -> list[str]:
     found: dict[str, None] = {}
     for metadata in rows.values_list("metadata", flat=True):
         found |= {key: None for key, value in (metadata or {}).items() if isinstance(value, str | int)}
+    for key in OUR_OWN:
+        found.pop(key, None)
     return sorted(found)[:SAMPLED_ITEMS]
 
 
@@ -97,7 +101,7 @@ def compute(run: Run, asked: Asked) -> Figures:
             )
         )  # fmt: skip
     left_out = f"Sections have no resampled figures beyond {RESAMPLED_UP_TO:,} trials." if large else ""
-    return Figures(rows, names, len(trials), run.sequence, left_out)
+    return Figures(rows, names, len(trials), run.sequence, left_out, _weight_words(trials))
 
 
 def scored_trials(run: Run, asked: Asked) -> Iterator[ScoredTrial]:
@@ -108,9 +112,7 @@ def scored_trials(run: Run, asked: Asked) -> Iterator[ScoredTrial]:
         .values_list("trial_id", "value", "passed", "answer")
         .iterator(chunk_size=5000)
     }
-    columns = ["pk", "item_id", "epoch", "section", "state", "response", "item__references"]
-    if asked.cluster:
-        columns.append("item__metadata")
+    columns = ["pk", "item_id", "epoch", "section", "state", "response", "item__references", "item__metadata"]
     rows = Trial.objects.filter(run=run, state__in=(TrialState.DONE, TrialState.ERRORED)).order_by("seq")
     for row in rows.values(*columns).iterator(chunk_size=5000):
         value, passed, answer = scores.get(row["pk"], (None, None, ""))
@@ -126,7 +128,19 @@ def scored_trials(run: Run, asked: Asked) -> Iterator[ScoredTrial]:
             references=row["item__references"],
             metadata={asked.cluster: metadata[asked.cluster]} if asked.cluster in metadata else {},
             errored=row["state"] == TrialState.ERRORED,
+            weight=weight_in(metadata),
         )
+
+
+def _weight_words(trials: Sequence[ScoredTrial]) -> str:
+    """Empty where all items count alike."""
+    weights = {trial.weight for trial in trials}
+    if len(weights) < 2:
+        return ""
+    return (
+        f"Items count by their weight, from {min(weights):,.4g} to {max(weights):,.4g}, in the weighted "
+        "figures; in all others each counts the same."
+    )
 
 
 def suited(
@@ -136,11 +150,16 @@ def suited(
     epochs = int(run.config.get("epochs", 1))
     referenced = any(trial.references for trial in trials)
     yield "accuracy", "", {}
+    weighted = len({trial.weight for trial in trials}) > 1
+    if weighted:
+        yield "weighted_accuracy", "", {}
     if referenced:
         yield "exact_match", "", {}
     yield "answer_rate", "", {}
     if any(trial.value not in (None, 0, 1) for trial in trials):
         yield "mean", "", {}
+        if weighted:
+            yield "weighted_mean", "", {}
         yield "sd", "", {}
     if referenced and _are_labels(trials):
         for average in ("macro", "micro"):

@@ -25,6 +25,8 @@ METRICS = PluginTable(
         ("exact_match", "judges.metrics.shares:ExactMatchShare"),
         ("answer_rate", "judges.metrics.shares:AnswerRate"),
         ("mean", "judges.metrics.values:Mean"),
+        ("weighted_accuracy", "judges.metrics.weighted:WeightedAccuracy"),
+        ("weighted_mean", "judges.metrics.weighted:WeightedMean"),
         ("sd", "judges.metrics.values:StandardDeviation"),
         ("f1", "judges.metrics.labels:LabelF1"),
         ("corpus_bleu", "judges.metrics.corpus:CorpusBleu"),

@@ -23,6 +23,7 @@ class ScoredTrial:
     references: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     errored: bool = False
+    weight: float = 1.0  # of its item
 
 
 @dataclass(frozen=True, kw_only=True)

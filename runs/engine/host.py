@@ -155,9 +155,9 @@ class Host:
             await pump.showing.announce()
             await pump.run()
             if await database.run(leases.finish, run_id):
-                await database.run(conclude, run_id, plan.calls)
+                await database.run(conclude, run_id)
                 for judging in await database.run(leases.finish_judgings, run_id):
-                    await database.run(conclude, judging, True)
+                    await database.run(conclude, judging)
             await pump.showing.announce()
         except CannotRun as stop:
             await database.run(leases.pause, run_id, str(stop))
@@ -296,11 +296,13 @@ def progress_of(run_id: int) -> Progress:
     )
 
 
-def conclude(run_id: int, calls: bool) -> None:
-    """The last words and figures of a run, by the one process that ended it."""
-    if calls:
-        summarise(run_id, final=True)
-    run, progress = Run.objects.get(pk=run_id), progress_of(run_id)
+def conclude(run_id: int) -> None:
+    """The last words and figures of a run, by the one process that ended it; of a judging also of what it
+    judged."""
+    summarise(run_id, final=True)
+    run, progress = Run.objects.select_related("judged").get(pk=run_id), progress_of(run_id)
+    if run.judged and run.judged.is_finished:
+        summarise(run.judged.pk, final=True)
     texts = [f"{run.status}: {run.done:,} of {run.total:,} items done, {run.errored:,} errored"]
     if progress.scored:
         texts.append(progress.accuracy())

@@ -3,12 +3,15 @@
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import astuple
 from typing import Any
 
 from django.db import connection
 from django.db.models import F
 
+from datasets.models import Item, weight_in
 from judges.metrics import quantile_estimate
+from judges.metrics.weighted import NO_SUMS, of_cluster
 from runs.models import Run, Trial, TrialState
 from runs.variations import turns_of
 
@@ -18,7 +21,7 @@ EXACT_UP_TO = 5_000
 def summarise(run_id: int, final: bool = False) -> None:
     """Quantiles over the run and the median by section: exact at the end, before that of at most 5,000
     trials evenly spread over the run, so that its cost does not grow with the run."""
-    run = Run.objects.filter(pk=run_id).only("total", "config").first()
+    run = Run.objects.filter(pk=run_id).only("total", "config", "dataset_version").first()
     total, turns = (run.total, turns_of(run.config)) if run else (0, 1)
     rows = Trial.objects.filter(run_id=run_id, state=TrialState.DONE, latency_ms__isnull=False)
     if not final and total > EXACT_UP_TO:
@@ -33,6 +36,8 @@ def summarise(run_id: int, final: bool = False) -> None:
         found = {"latency": _quantiles(every), "sections": sections}
     if final and turns > 1:
         found["clusters"] = _clusters(run_id)
+    if final and run and (weights := _weights(run)):
+        found["weights"] = weights
     if found:
         Run.objects.filter(pk=run_id).update(summary=found)
 
@@ -56,6 +61,40 @@ def _clusters(run_id: int) -> dict[str, dict[str, list[int]]]:
         for scorer, section, *sums in cursor:
             found[scorer][section] = [int(each) for each in sums]
     return found
+
+
+def _weights(run: Run) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """By scorer and section the `WeightSums` of "passed" and "value"; empty where all items count alike."""
+    said = Item.objects.filter(version=run.dataset_version_id, metadata__has_key="weight")
+    weights = {pk: weight_in({"weight": held}) for pk, held in said.values_list("pk", "metadata__weight")}
+    found: dict[str, Any] = {}
+    if not weights:
+        return found
+    by_item = """
+        SELECT score.scorer, trial.section, trial.item_id, COUNT(*),
+            SUM(CASE WHEN score.passed THEN 1 ELSE 0 END), SUM(score.value)
+        FROM runs_score AS score JOIN runs_trial AS trial ON trial.id = score.trial_id
+        WHERE score.run_id = %s AND score.value IS NOT NULL
+        GROUP BY score.scorer, trial.section, trial.item_id
+        """
+    seen = set()
+    with connection.cursor() as cursor:
+        cursor.execute(by_item, [run.pk])
+        for scorer, section, item, n, passed, value in cursor:
+            weight = weights.get(item, 1.0)
+            seen.add(weight)
+            sums = found.setdefault(scorer, {}).setdefault(section, {"passed": NO_SUMS, "value": NO_SUMS})
+            sums["passed"] += of_cluster(int(n), weight, float(passed))
+            sums["value"] += of_cluster(int(n), weight, float(value))
+    if len(seen) < 2:
+        return {}
+    return {
+        scorer: {
+            section: {name: list(astuple(sums)) for name, sums in kept.items()}
+            for section, kept in sections.items()
+        }
+        for scorer, sections in found.items()
+    }
 
 
 def _quantiles(ordered: list[int]) -> dict[str, Any]:

@@ -130,3 +130,46 @@ def test_a_run_without_a_result_says_so(client: Client, launched: Callable[..., 
 
 def test_outsiders_get_nothing(run: Run, client_of: Callable[[User], Client], outsider: User) -> None:
     assert client_of(outsider).get(url_of(run)).status_code == 404
+
+
+def weighted_run(launched: Callable[..., Run], dataset: Any, responses: str = "old") -> Run:
+    """Ten items; the one that is right weighs 9, the others 1."""
+    rows = [
+        {
+            "prompt": f"Question {n}",
+            "references": ["yes"],
+            "section": "a" if n < 5 else "b",
+            "metadata": {"weight": 1 if n else 9, "topic": n % 3},
+            "responses": {"old": "no" if n else "yes"},
+        }
+        for n in range(10)
+    ]
+    version = dataset(rows, response_models=["old"], upload_type="query_response")
+    made = launched(version=version, responses="recorded", model_ids=[], recorded_names=["old"],
+                    scorers=[{"key": "exact_match"}])  # fmt: skip
+    run_to_end(made.pk)
+    made.refresh_from_db()
+    return made
+
+
+def test_weights_of_items_are_used_and_said(
+    client: Client, launched: Callable[..., Run], dataset: Any
+) -> None:
+    run = weighted_run(launched, dataset)
+    answer = client.get(url_of(run))
+    found, html = answer.context["figures"], answer.content.decode()
+    by_key = {row.key: row for row in found.rows}
+    assert by_key["accuracy"].estimate.value == 0.1 and by_key["weighted_accuracy"].estimate.value == 0.5
+    assert by_key["weighted_accuracy"].sections["a"].value == pytest.approx(9 / 13)
+    assert "Items count by their weight, from 1 to 9" in html and "of weight 18 together" in html
+    head = {metric.key: metric for metric in run_metrics(run)}
+    exact = by_key["weighted_accuracy"].estimate
+    shown = head["weighted_accuracy"]
+    assert (shown.value, shown.low, shown.high) == pytest.approx((exact.value, exact.low, exact.high))
+    assert "of weight 18 together" in head["weighted_accuracy"].note
+    assert "weight" not in client.get(url_of(run)).context["cluster_keys"]
+
+
+def test_without_weights_nothing_is_said_of_them(client: Client, run: Run) -> None:
+    html = client.get(url_of(run)).content.decode()
+    assert "eight" not in html.partition('id="figures"')[2] and "weights" not in run.summary
