@@ -38,10 +38,9 @@ class Zip:
 
     def details(self, file: BinaryIO) -> list[str]:
         try:
-            archive = opened(file)
+            return [member.filename for member in data_files(opened(file))[:3]]
         except BadArchive:
             return []
-        return [member.filename for member in data_files(archive)[:3]]
 
     def read(self, path: str, limit: int) -> bytes | None:
         """The member under a path: beside the data file, from the top or in `assets`; or None."""
