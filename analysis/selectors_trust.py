@@ -5,20 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
-
 from analysis.models import HumanLabel
 from analysis.stats.results import Interval
 from analysis.trust import Agreement, Rated, State, agreement_of, among_people, people_say
 from judges.kinds.base import JudgeVerdict
-from judges.metrics import Estimate, proportion
+from judges.metrics import Estimate
 from judges.models import ControlCheck, Judge, JudgeVersion, fields_of
 from judges.selectors import false_pass_rate, newest_check
-from runs.models import Run, Score, Trial, TrialState
+from runs.models import Run, Score
+from runs.selectors_consistency import consistent_in, details_of, flips_in, unreadable_of
 
 JUDGINGS = 100  # the newest of a version, for how its calls went
-UNREADABLE = ("unparseable", "out_of_range", "invalid_label", "refused", "truncated")
-DETAILS = 5000  # scores with several passes that are read for consistency
 
 
 @dataclass(frozen=True)
@@ -156,51 +153,15 @@ def behaviour_of(version: JudgeVersion) -> Behaviour:
         ).only("pk", "judged_id", "scorer").order_by("-pk")[:JUDGINGS]
     )  # fmt: skip
     check = newest_check(version)
-    passed = _own_scores(judgings)
+    passed = details_of({(run.judged_id or 0, run.scorer) for run in judgings})
     return Behaviour(
         judgings=len(judgings),
-        unreadable=_unreadable(judgings),
-        flips=_flips(passed) if version.kind == "compare" and version.both_orders else None,
-        consistent=_consistent(passed) if version.repeats > 1 else None,
+        unreadable=unreadable_of(judgings),
+        flips=flips_in(passed) if version.kind == "compare" and version.both_orders else None,
+        consistent=consistent_in(passed) if version.repeats > 1 else None,
         check=check,
         false_passes=false_pass_rate(check) if check and check.finished_at and check.n else None,
     )
-
-
-def _unreadable(judgings: Sequence[Run]) -> Estimate | None:
-    failed = Q(state=TrialState.ERRORED, error_kind__in=UNREADABLE)
-    answered = Trial.objects.filter(failed | Q(state=TrialState.DONE), run__in=judgings).order_by()
-    counts = answered.aggregate(n=Count("pk"), failed=Count("pk", filter=failed))
-    return proportion(counts["failed"], counts["n"]) if counts["n"] else None
-
-
-def _own_scores(judgings: Sequence[Run]) -> list[Mapping[str, Any]]:
-    """`detail` of the newest scores that took several passes."""
-    names = {(run.judged_id, run.scorer) for run in judgings}
-    rows = Score.objects.filter(
-        run__in=[run for run, _ in names], scorer__in=[name for _, name in names], detail__isnull=False
-    )
-    found = rows.order_by("-pk").values_list("run_id", "scorer", "detail")[:DETAILS]
-    return [it for run, name, it in found if it and (run, name) in names and "passes" in it]
-
-
-def _flips(details: Sequence[Mapping[str, Any]]) -> Estimate | None:
-    both = [each for each in details if "single_pass" not in each["flags"] and _orders(each) == 2]
-    return proportion(sum("flipped" in each["flags"] for each in both), len(both)) if both else None
-
-
-def _orders(detail: Mapping[str, Any]) -> int:
-    return len({each["swapped"] for each in detail["passes"] if not each["error"]})
-
-
-def _consistent(details: Sequence[Mapping[str, Any]]) -> Estimate | None:
-    said = [
-        {each["answer"] for each in told}
-        for detail in details
-        for swapped in (False, True)
-        if len(told := [p for p in detail["passes"] if p["swapped"] == swapped and not p["error"]]) > 1
-    ]
-    return proportion(sum(len(answers) == 1 for answers in said), len(said)) if said else None
 
 
 @dataclass(frozen=True)

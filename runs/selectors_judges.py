@@ -14,6 +14,7 @@ from judges.models import JudgeVersion
 from judges.selectors import judges_of, versions_in
 from runs.metrics import Sums, sums_by_scorer
 from runs.models import ACTIVE_STATUSES, Run, RunStatus, Score
+from runs.selectors_consistency import consistent_in, details_of, unreadable_of
 from workspaces.models import Workspace
 
 OPPONENTS = 30
@@ -57,11 +58,14 @@ def opponents_on(version: DatasetVersion, but: int = 0) -> list[Opponent]:
 
 @dataclass(frozen=True)
 class Said:
-    """How often each answer was given, why verdicts are missing, and how many carry a flag."""
+    """How often each answer was given, why verdicts are missing, and how many carry a flag. Of a judging also
+    the shares of its answered calls without a readable verdict and of responses whose repeats are alike."""
 
     answers: Mapping[str, int]
     reasons: Sequence[tuple[str, int]]
     flags: Mapping[str, int]
+    unreadable: Estimate | None = None
+    consistent: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,27 @@ class JudgeRow:
         return sign_test(self.said.answers.get("A", 0), self.said.answers.get("B", 0))
 
     @property
+    def flips(self) -> Estimate | None:
+        """Of a comparison in both orders: responses whose verdict changed with the order."""
+        both = self.sums.scored - self.said.flags.get("single_pass", 0)
+        if not self.entry["judging"] or not self.entry.get("both_orders") or both <= 0:
+            return None
+        return proportion(self.said.flags.get("flipped", 0), both)
+
+    @property
+    def habits(self) -> list[tuple[str, Estimate]]:
+        """How it behaves by itself, in words, each a share of responses or of calls."""
+        found = (
+            ("changed with the order", self.flips),
+            ("of repeats all alike", self.said.consistent),
+            ("of calls without a readable verdict", self.said.unreadable),
+        )
+        return [(words, share) for words, share in found if share]
+
+    @property
     def flag_words(self) -> list[tuple[str, int]]:
-        return [(FLAGS.get(flag, flag), n) for flag, n in self.said.flags.items() if n]
+        shown = {"flipped"} if self.flips else set()
+        return [(FLAGS.get(flag, flag), n) for flag, n in self.said.flags.items() if n and flag not in shown]
 
 
 def judge_rows(run: Run) -> list[JudgeRow]:
@@ -141,7 +164,7 @@ def rows_of(run: Run, entries: Sequence[Mapping[str, Any]]) -> list[JudgeRow]:
             entry=entry,
             judging=judgings.get(entry["judging"]),
             sums=sums.get(entry["name"], Sums()),
-            said=said_by(run, entry["name"], sums.get(entry["name"], Sums()), at_rest=at_rest),
+            said=said_by(run, entry, sums.get(entry["name"], Sums()), at_rest=at_rest),
             total=run.total,
             waits=_waits(entry, judgings.values(), sums),
         )
@@ -161,20 +184,22 @@ def _waits(entry: Mapping[str, Any], judgings: Iterable[Run], sums: Mapping[str,
     return [Waits(each, most - count[each.scorer]) for each in paused if count[each.scorer] < most]
 
 
-def said_by(run: Run, scorer: str, sums: Sums, *, at_rest: bool) -> Said:
+def said_by(run: Run, entry: Mapping[str, Any], sums: Sums, *, at_rest: bool) -> Said:
     """Kept for this state of the counters; a large run's are up to COUNTED_EVERY_S seconds old until it is
     `at_rest`, with its judges."""
     count = sums.scored + sums.unscored
     if not count:
         return Said({}, (), {})
-    key = f"said:{run.pk}:{scorer}".replace(" ", "_")
+    key = f"said:{run.pk}:{entry['name']}".replace(" ", "_")
     if count > COUNTED_AT_ONCE and not at_rest:
-        return cast(Said, cache.get_or_set(key, lambda: _count_said(run, scorer), COUNTED_EVERY_S))
+        return cast(Said, cache.get_or_set(key, lambda: _count_said(run, entry), COUNTED_EVERY_S))
     exact = f"{key}:{run.sequence}"
-    return cast(Said, cache.get_or_set(exact, lambda: _count_said(run, scorer), KEPT_S))
+    return cast(Said, cache.get_or_set(exact, lambda: _count_said(run, entry), KEPT_S))
 
 
-def _count_said(run: Run, scorer: str) -> Said:
+def _count_said(run: Run, entry: Mapping[str, Any]) -> Said:
+    scorer, orders = entry["name"], 2 if entry.get("both_orders") else 1
+    repeated = bool(entry["judging"]) and entry.get("passes", 1) > orders
     scores = Score.objects.filter(run=run, scorer=scorer).order_by()
     answers = (
         scores.exclude(value=None).values_list("answer").annotate(n=Count("id")).order_by("-n", "answer")
@@ -182,7 +207,13 @@ def _count_said(run: Run, scorer: str) -> Said:
     reasons = scores.filter(value=None).values_list("unscored_reason").annotate(n=Count("id")).order_by("-n")
     flagged = {flag: Count("id", filter=Q(detail__flags__icontains=f'"{flag}"')) for flag in FLAGS}
     flags = scores.exclude(detail=None).aggregate(**flagged)
-    return Said(dict(answers[:20]), list(reasons[:SHOWN_REASONS]), flags)
+    return Said(
+        answers=dict(answers[:20]),
+        reasons=list(reasons[:SHOWN_REASONS]),
+        flags=flags,
+        unreadable=unreadable_of([entry["judging"]]) if entry["judging"] else None,
+        consistent=consistent_in(details_of({(run.pk, scorer)})) if repeated else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ class JudgeFigures:
     `n` have a verdict, which is what every share and mean is over; `unscored` have none, in spite of asking.
     Failures and invalid answers are of calls that were given up: `judge_failures` without a verdict that can
     be read, `invalid` with a label that was not given or a score out of range. `generation_failures` have
-    no response to judge.
+    no response to judge. `unreadable` is the share of answered calls without a readable verdict in spite of
+    asking again, `consistent` that of responses whose repeats all say the same.
     """
 
     name: str
@@ -33,6 +34,8 @@ class JudgeFigures:
     generation_failures: int
     judge_failures: int
     invalid: int
+    unreadable: Estimate | None
+    consistent: Estimate | None
 
     def as_dict(self) -> dict[str, Any]:
         fields = asdict(self)
@@ -102,6 +105,8 @@ def _figures(run: Run, row: JudgeRow) -> JudgeFigures:
         "generation_failures": run.errored + _without_opponent(run, row.judging),
         "judge_failures": passes.failed,
         "invalid": passes.invalid,
+        "unreadable": row.said.unreadable,
+        "consistent": row.said.consistent,
     }
     if row.entry["kind"] == "classify":
         return ClassifyFigures(**shared, labels=row.said.answers, passed=_share(sums.passed, sums.scored))
@@ -113,8 +118,6 @@ def _figures(run: Run, row: JudgeRow) -> JudgeFigures:
             passed=_share(sums.passed, sums.scored),
         )
     said = row.said
-    both = sums.scored - said.flags.get("single_pass", 0)
-    swaps = bool(row.judging and row.judging.config["judge"]["both_orders"])
     return CompareFigures(
         **shared,
         a_wins=passes.answers.get("A", 0),
@@ -125,7 +128,7 @@ def _figures(run: Run, row: JudgeRow) -> JudgeFigures:
         draws=said.answers.get("tie", 0),
         win_rate=_mean(sums),
         sign_p=row.sign_p,
-        flips=_share(said.flags.get("flipped", 0), both) if swaps else None,
+        flips=row.flips,
     )
 
 

@@ -296,6 +296,8 @@ def test_repeats_vote(launched: Launched, judge: Judges, stub: StubEndpoint) -> 
     found = scores(run, "classify judge")
     assert [(found[n].passed, found[n].detail["flags"]) for n in (1, 2)] == [(True, ["split"]), (False, [])]
     assert len(found[1].detail["passes"]) == 3
+    [figures] = judge_figures(run)
+    assert figures.consistent and (figures.consistent.correct, figures.consistent.n) == (1, 2)
 
 
 def test_a_judge_added_later_scores_what_is_there(
@@ -444,6 +446,7 @@ def test_figures_as_they_are_published(
     assert found.mean and found.passed
     assert (found.mean.value, found.standard_deviation) == (3, pytest.approx(2.5**0.5))
     assert (found.passed.value, found.passed.n) == (pytest.approx(0.4), 5)
+    assert found.unreadable and (found.unreadable.correct, found.unreadable.n) == (1, 6)
     stub.set(script=ScriptedJudge(winner, lambda number, name: f"ANSWER: {2 * number}"))
     other = judged(launched(version=run.dataset_version, judges=[]))
     add_judge(alpha_access, other, judge("compare"), opponent=run, terms=Terms(max_failures=1))

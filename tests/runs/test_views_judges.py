@@ -115,6 +115,7 @@ class TestRunPage:
         assert (first.headline.correct, first.headline.n, first.sums.unscored) == (8, 9, 1)
         assert first.said.answers == {"Correct": 8, "Wrong": 1} and len(first.said.reasons) == 1
         assert second.headline.n == 10 and second.headline.low is not None
+        assert "10.0%</b> of calls without a readable verdict" in html
         assert "88.9%" in html and "classify judge v1" in html and "1 errored" not in html
         assert f'action="/w/alpha/runs/{first.judging.pk}/retry/"' in html
 
