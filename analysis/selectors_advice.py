@@ -18,7 +18,10 @@ from runs.models import Run, RunStatus
 BASELINES = 20
 SHARED = 0.5  # of the verdicts' variance, where no two earlier runs tell
 MOST_DIFFERING = 0.5
-UNKNOWN_EPOCHS = "No earlier run on these items asked each of them several times, so epochs are left out."
+UNKNOWN_EPOCHS = (
+    "What epochs buy is known once the baseline has asked each item several times: "
+    "they lessen chance within an item, not that between items."
+)
 
 
 @dataclass(frozen=True)

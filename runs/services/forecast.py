@@ -1,9 +1,10 @@
 """What a launch is expected to take: tokens, dollars, time, precision, and which ceilings it would meet."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Avg, Sum
+from django.db.models import Avg, F
 from django.db.models.functions import Length
 
 from datasets.models import DatasetVersion, Item
@@ -18,7 +19,20 @@ from workspaces.models import Workspace
 
 ASSUMED_OUTPUT_TOKENS = 256
 CHARS_PER_TOKEN = 4
+MOST_CHARS_PER_TOKEN, LEAST_CHARS_PER_TOKEN = 5, 3
+ASSUMED_SPREAD = 4  # of answers without a past: from a quarter of what is assumed to four times that
+PAST_SPREAD = Decimal("1.25")  # around the shortest and the longest of past runs
 PAST_RUNS = 5
+
+
+@dataclass(frozen=True)
+class AnswerTokens:
+    """Of one answer."""
+
+    mean: Decimal
+    least: Decimal
+    most: Decimal
+    assumed: bool
 
 
 def half_width(n: int) -> float | None:
@@ -38,16 +52,21 @@ def forecasts(
     version: DatasetVersion, targets: Sequence[Target], wish: Launch, trials: int
 ) -> list[Forecast]:
     """For each run. Input tokens are characters / 4; output tokens the mean of past runs, else assumed."""
-    input_tokens = Decimal((mean_prompt(version) + len(wish.template)) / CHARS_PER_TOKEN) * trials
-    found = []
-    for target in targets:
-        past = _past_output(version.dataset.workspace_id, target)
-        mean = past or Decimal(wish.params.get("max_tokens") or ASSUMED_OUTPUT_TOKENS)
-        output = mean * trials
-        found.append(
-            Forecast(target, int(input_tokens + output), _dollars(target, input_tokens, output), past is None)
-        )
-    return found
+    characters = Decimal(mean_prompt(version) + len(wish.template)) * trials
+    limit = wish.params.get("max_tokens")
+    return [
+        _forecast(target, characters, _answers(version.dataset.workspace_id, target, limit), trials)
+        for target in targets
+    ]
+
+
+def _forecast(target: Target, characters: Decimal, answer: AnswerTokens, calls: int) -> Forecast:
+    """Of so many calls that send so many characters in all."""
+    inputs, output = characters / CHARS_PER_TOKEN, answer.mean * calls
+    least = _dollars(target, characters / MOST_CHARS_PER_TOKEN, answer.least * calls)
+    most = _dollars(target, characters / LEAST_CHARS_PER_TOKEN, answer.most * calls)
+    band = None if least is None or most is None else (least, most)
+    return Forecast(target, int(inputs + output), _dollars(target, inputs, output), answer.assumed, band)
 
 
 def judge_forecasts(
@@ -61,10 +80,9 @@ def judge_forecasts(
     found = []
     for row in JudgeModel.objects.filter(version=judge).select_related("model__provider"):
         target = Target(row.model, row.name)
-        past = _past_output(version.dataset.workspace_id, target)
-        inputs = (Decimal(length / CHARS_PER_TOKEN) + response) * calls
-        output = (past or Decimal(ASSUMED_OUTPUT_TOKENS)) * calls
-        found.append(Forecast(target, int(inputs + output), _dollars(target, inputs, output), past is None))
+        answer = _answers(version.dataset.workspace_id, target, None)
+        characters = (Decimal(length) + response * CHARS_PER_TOKEN) * calls
+        found.append(_forecast(target, characters, answer, calls))
     return found
 
 
@@ -74,14 +92,18 @@ def mean_prompt(version: DatasetVersion) -> float:
     return items.aggregate(mean=Avg(Length("prompt")))["mean"] or 0
 
 
-def _past_output(workspace_id: int, target: Target) -> Decimal | None:
-    """Tokens of an answer over the model's last runs here; answers from the cache used none."""
-    runs = Run.objects.filter(workspace=workspace_id, model=target.model, done__gt=0)
-    past = runs.order_by("-id")[:PAST_RUNS].aggregate(
-        tokens=Sum("output_tokens"), done=Sum("done"), cached=Sum("cached")
-    )
-    calls = (past["done"] or 0) - (past["cached"] or 0)
-    return Decimal(past["tokens"]) / calls if past["tokens"] and calls > 0 else None
+def _answers(workspace_id: int, target: Target, limit: int | None) -> AnswerTokens:
+    """Over the model's last runs here; answers from the cache used none. Else up to the limit, or assumed."""
+    runs = Run.objects.filter(workspace=workspace_id, model=target.model, done__gt=F("cached"))
+    rows = runs.order_by("-id").values_list("output_tokens", "done", "cached")[:PAST_RUNS]
+    past = [(Decimal(tokens), done - cached) for tokens, done, cached in rows if tokens]
+    if past:
+        means = [tokens / calls for tokens, calls in past]
+        mean = sum((tokens for tokens, _ in past), Decimal(0)) / sum(calls for _, calls in past)
+        return AnswerTokens(mean, min(means) / PAST_SPREAD, max(means) * PAST_SPREAD, assumed=False)
+    assumed = Decimal(limit or ASSUMED_OUTPUT_TOKENS)
+    most = assumed if limit else assumed * ASSUMED_SPREAD
+    return AnswerTokens(assumed, assumed / ASSUMED_SPREAD, most, assumed=True)
 
 
 def _dollars(target: Target, input_tokens: Decimal, output_tokens: Decimal) -> Decimal | None:
@@ -103,6 +125,15 @@ def total_cost(found: Sequence[Forecast], wish: Launch) -> tuple[Decimal | None,
             "if answers use all their tokens" if limited else f"at {ASSUMED_OUTPUT_TOKENS} tokens an answer"
         )
     return sum((each.cost or Decimal(0) for each in found), Decimal(0)), basis
+
+
+def cost_band(found: Sequence[Forecast]) -> tuple[Decimal, Decimal] | None:
+    """The least and the most that all runs together may come to; None where a price is unknown."""
+    bands = [each.band or (each.cost, each.cost) for each in found]
+    least, most = [low for low, _ in bands], [high for _, high in bands]
+    if not found or None in least or None in most:
+        return None
+    return sum((low for low in least if low), Decimal(0)), sum((high for high in most if high), Decimal(0))
 
 
 def duration(workspace: Workspace, targets: Sequence[Target], wish: Launch, trials: int) -> float | None:

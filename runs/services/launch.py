@@ -64,6 +64,7 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
         judge_calls=judge_calls,
         cost=cost,
         cost_basis=basis,
+        cost_band=forecast.cost_band(found),
         tokens=sum(each.tokens for each in found),
         duration_s=forecast.duration(access.workspace, targets, wish, per_run) if calls else None,
         half_width=forecast.half_width(items),

@@ -74,12 +74,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What one run will use. `cost` is dollars, None where a price is unknown; `assumed` without a past."""
+    """What one run will use. `cost` is dollars, None where a price is unknown; `assumed` without a past.
+    `band` is the least and the most that it may come to."""
 
     target: Target
     tokens: int
     cost: Decimal | None
     assumed: bool
+    band: tuple[Decimal, Decimal] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,3 +114,4 @@ class LaunchPlan:
     subset: Subset | None = None
     items: int = 0
     varied: Sequence[Varied] = ()
+    cost_band: tuple[Decimal, Decimal] | None = None

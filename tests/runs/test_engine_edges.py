@@ -5,6 +5,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -32,8 +33,8 @@ from runs.services import (
 )
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
-from workspaces.access import Access, system_access
-from workspaces.models import Workspace
+from workspaces.access import Access, access_for, system_access
+from workspaces.models import User, Workspace
 from workspaces.services import workspace_delete
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -232,6 +233,28 @@ def test_the_forecast_knows_only_this_workspace(
     wish = Launch(dataset_version_id=version.pk, model_ids=[shared.pk], scorers=[{"key": "numeric"}])
     plan = launch_plan(system_access(beta), wish)
     assert plan.duration_s is None and "past" not in plan.cost_basis
+
+
+def test_the_cost_has_a_band_that_past_answers_narrow(
+    launched: Launched, model: Make, alpha: Workspace, editor: User
+) -> None:
+    """From a quarter to four times of what is assumed; then around the shortest and longest of past runs."""
+    priced = model(input_price=Decimal(0), output_price=Decimal(1000))
+    run = launched(4, target=priced)
+    wish = Launch(
+        dataset_version_id=run.dataset_version_id, model_ids=[priced.pk], scorers=[{"key": "numeric"}]
+    )
+    access = access_for(editor, "alpha")
+    least, most = launch_plan(access, wish).cost_band or (0, 0)
+    assert (1000 * least, 1000 * most) == (4 * 64, 4 * 1024)
+    least, most = launch_plan(access, replace(wish, params={"max_tokens": 100})).cost_band or (0, 0)
+    assert (1000 * least, 1000 * most) == (4 * 25, 4 * 100)
+    Run.objects.filter(pk=run.pk).update(done=4, output_tokens=40)
+    Run.objects.filter(pk=launched(2, target=priced).pk).update(done=2, output_tokens=40)
+    plan = launch_plan(access, wish)
+    assert plan.cost_band == (Decimal("0.032"), Decimal("0.1"))
+    assert plan.cost is not None and plan.cost.quantize(Decimal("0.0001")) == Decimal("0.0533")
+    assert plan.cost_basis.startswith("from past")
 
 
 @pytest.mark.parametrize(
