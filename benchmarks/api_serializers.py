@@ -18,6 +18,9 @@ class PartSerializer(serializers.Serializer[Any]):
     version_id = serializers.IntegerField(max_value=LARGEST_ID)
     scorers = ScorerChoiceSerializer(many=True, required=False)
     judge_ids = serializers.ListField(child=serializers.IntegerField(max_value=LARGEST_ID), required=False)
+    subset_id = serializers.IntegerField(
+        required=False, allow_null=True, max_value=LARGEST_ID, help_text="A saved subset of the dataset"
+    )
     sections = serializers.ListField(child=serializers.CharField(), required=False)
     limit = serializers.IntegerField(required=False, allow_null=True)
     template = serializers.CharField(required=False, trim_whitespace=False)
@@ -32,6 +35,7 @@ class PartSerializer(serializers.Serializer[Any]):
             "version_id": instance.version_id,
             "scorers": instance.scorers,
             "judge_ids": [judge.pk for judge in instance.judges.all()],
+            "subset_id": instance.subset.get("id"),
             "sections": instance.sections,
             "limit": instance.limit,
             "template": instance.template,

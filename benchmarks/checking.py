@@ -9,8 +9,9 @@ from benchmarks.models import Benchmark, Measure, Phase
 from benchmarks.scales import Counted, NoScale, mixed, scale_of, scorer_name
 from benchmarks.scoring import Scale
 from benchmarks.wish import BenchmarkProblems, BenchmarkWish, PartWish, PhaseWish
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Subset
 from datasets.selectors import ready_versions
+from datasets.subsets import subsets_of
 from evalportal.lib.plugins import UnknownPlugin
 from judges.models import JudgeVersion
 from judges.scorers import BadOptions, build_scorer
@@ -32,6 +33,7 @@ class CheckedPart:
     judges: Sequence[JudgeVersion]
     primary: str
     scale: Scale
+    subset: Subset | None
 
 
 def check(workspace: Workspace, wish: BenchmarkWish, *, old: Benchmark | None = None) -> list[CheckedPart]:
@@ -72,6 +74,7 @@ def _part(workspace: Workspace, wish: PartWish, at: int, problems: Problems) -> 
         own["version_id"].append("Choose a dataset version of this workspace.")
     if len(judges) < len(set(wish.judge_ids)):
         own["judge_ids"].append("Choose judge versions of this workspace.")
+    subset = _subset(workspace, wish, version, own)
     _check_part_fields(wish, version, own)
     _check_scorers(wish, own)
     names = [scorer_name(each) for each in wish.scorers] + [each.judge.name for each in judges]
@@ -87,7 +90,18 @@ def _part(workspace: Workspace, wish: PartWish, at: int, problems: Problems) -> 
         except NoScale as error:
             own["primary"].append(str(error))
     problems |= {f"parts.{at}.{name}": texts for name, texts in own.items()}
-    return CheckedPart(wish, version, judges, primary, scale) if version and scale else None
+    return CheckedPart(wish, version, judges, primary, scale, subset) if version and scale else None
+
+
+def _subset(
+    workspace: Workspace, wish: PartWish, version: DatasetVersion | None, own: Problems
+) -> Subset | None:
+    if wish.subset_id is None or version is None:
+        return None
+    found = subsets_of(workspace).filter(pk=wish.subset_id, dataset=version.dataset_id).first()
+    if found is None:
+        own["subset_id"].append(f"Choose a subset of {version.dataset.name}, or none.")
+    return found
 
 
 def judge_versions(workspace: Workspace, ids: Sequence[int]) -> list[JudgeVersion]:

@@ -10,6 +10,7 @@ from benchmarks.models import Benchmark, BenchmarkPart, Measure, Phase
 from benchmarks.selectors import parts_of
 from benchmarks.wish import BenchmarkWish, PartWish, PhaseWish
 from datasets.selectors import ready_versions
+from datasets.subsets import subsets_of
 from judges.models import JudgeVersion
 from judges.scorers import SCORERS
 from judges.templating import DEFAULT_TEMPLATE
@@ -68,6 +69,7 @@ class PartForm(forms.Form):
     primary = forms.CharField(required=False, max_length=80)
     measure = forms.ChoiceField(choices=Measure.choices, initial=Measure.SHARE)
     weight = forms.FloatField(initial=1.0)
+    subset = forms.TypedChoiceField(coerce=int, empty_value=None, required=False)
     sections = LinesField(required=False)
     limit = forms.IntegerField(required=False)
     template = forms.CharField(required=False, strip=False, initial=DEFAULT_TEMPLATE)
@@ -77,6 +79,7 @@ class PartForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._choices("version", [("", "Choose a dataset version"), *listed.versions])
         self._choices("judges", listed.judges)
+        self._choices("subset", [("", "All items"), *listed.subsets])
 
     def _choices(self, name: str, choices: Sequence[tuple[Any, str]]) -> None:
         chosen: Any = self.fields[name]
@@ -93,6 +96,7 @@ class PartForm(forms.Form):
             version_id=data["version"],
             scorers=scorers,
             judge_ids=data["judges"],
+            subset_id=data["subset"],
             sections=data["sections"],
             limit=data["limit"],
             template=data["template"] or DEFAULT_TEMPLATE,
@@ -122,13 +126,15 @@ class PhaseForm(forms.Form):
 
 
 class Listed:
-    """What the selects offer; three queries for the whole page."""
+    """What the selects offer; four queries for the whole page."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.versions = [
             (row.pk, f"{row.dataset.name} v{row.number}, {row.item_count:,} items")
             for row in ready_versions(workspace)[:MOST_LISTED]
         ]
+        subsets = subsets_of(workspace).select_related("dataset")[:MOST_LISTED]
+        self.subsets = [(row.pk, f"{row.dataset.name}: {row.name}") for row in subsets]
         judges = JudgeVersion.objects.filter(judge__workspace=workspace, judge__archived_at=None)
         rows = judges.exclude(kind="compare").select_related("judge").order_by("judge__name", "-number")
         self.judges = [(row.pk, f"{row.judge.name} v{row.number}") for row in rows[:MOST_LISTED]]
@@ -202,7 +208,7 @@ def _of_area(area: str, parts: list[Any], phases: list[Any]) -> list[Any]:
     return parts if area == "parts" else phases if area == "phases" else []
 
 
-FIELDS = {"version_id": "version", "judge_ids": "judges", "scorers": "scorer"}
+FIELDS = {"version_id": "version", "subset_id": "subset", "judge_ids": "judges", "scorers": "scorer"}
 
 
 def initial_of_part(part: BenchmarkPart) -> dict[str, Any]:
@@ -217,6 +223,7 @@ def initial_of_part(part: BenchmarkPart) -> dict[str, Any]:
         "primary": part.primary,
         "measure": part.measure,
         "weight": part.weight,
+        "subset": part.subset.get("id"),
         "sections": part.sections,
         "limit": part.limit,
         "template": part.template,

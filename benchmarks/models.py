@@ -72,6 +72,11 @@ class BenchmarkPart(models.Model):
     benchmark = models.ForeignKey(Benchmark, on_delete=models.CASCADE, related_name="parts")
     position = models.PositiveSmallIntegerField(help_text="From 1")
     version = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="benchmark_parts")
+    subset = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="A saved subset: id, name, filter, size, seed; empty: all",
+    )
     sections = models.JSONField(default=list, blank=True, help_text="Of the dataset; empty: all")
     limit = models.PositiveIntegerField(null=True, blank=True, help_text="Only the first items")
     template = models.TextField(default=DEFAULT_TEMPLATE)
@@ -163,8 +168,8 @@ class EvaluationTask(models.Model):
 class BenchmarkEvaluation(models.Model):
     """One model on one benchmark, in one phase if there are phases: an evaluation with a run for each part.
 
-    `frozen` is what was evaluated: {"parts": [{"part", "run", "title", "version", "sections", "limit",
-    "template", "params", "scorers", "judges": [{"id", "fingerprint", "name"}], "primary", "measure",
+    `frozen` is what was evaluated: {"parts": [{"part", "run", "title", "version", "subset", "sections",
+    "limit", "template", "params", "scorers", "judges": [{"id", "fingerprint", "name"}], "primary", "measure",
     "low", "high", "weight"}]}; `low` and `high` are the ends of the primary metric's scale.
     """
 

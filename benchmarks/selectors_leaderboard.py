@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from django.db.models import QuerySet
 
 from analysis.kept import kept
 from analysis.outcomes import Packed, contents_of, outcomes_of, packed_integers, sections_of
@@ -17,7 +18,8 @@ from analysis.stats.results import Integers, Interval
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart, Measure, Phase
 from benchmarks.scoring import Column, Scale, Weighted, all_differences, overall
 from benchmarks.selectors import PartScore, Scored, evaluations_of, parts_of, scored
-from datasets.models import Item
+from datasets.models import Item, Subset
+from datasets.subsets import subset_items
 from judges.metrics import proportion
 from runs.metrics import sums_by_scorer
 from runs.models import Run
@@ -262,7 +264,14 @@ def wanted_slice(part: BenchmarkPart, phase: Phase | None) -> tuple[list[str], i
 
 
 def same_slice(part: BenchmarkPart, frozen: Mapping[str, Any], phase: Phase | None) -> bool:
+    if subset_rule(frozen.get("subset") or {}) != subset_rule(part.subset):
+        return False
     return (list(frozen["sections"]), frozen["limit"]) == wanted_slice(part, phase)
+
+
+def subset_rule(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells which items a subset has, whatever its name."""
+    return tuple(told.get(name) for name in ("filter", "size", "seed"))
 
 
 def _column(part: BenchmarkPart, score: PartScore, phase: Phase | None, view: View) -> Column:
@@ -317,12 +326,20 @@ def _common(part: BenchmarkPart, run: Run, keys: Integers, scores: Any) -> tuple
 def slice_items(part: BenchmarkPart, phase: Phase | None) -> Integers:
     """Item ids of the part within the phase; one query, then none."""
     sections, limit = wanted_slice(part, phase)
-    key = ("slice", part.version_id, part.version.created_at, tuple(sections), limit)
-    return kept.of(key, lambda: _slice(part.version_id, sections, limit))
+    rule = repr(subset_rule(part.subset))
+    key = ("slice", part.version_id, part.version.created_at, rule, tuple(sections), limit)
+    return kept.of(key, lambda: _slice(part_items(part), sections, limit))
 
 
-def _slice(version_id: int, sections: Sequence[str], limit: int | None) -> Integers:
-    items = Item.objects.filter(version=version_id)
+def part_items(part: BenchmarkPart) -> QuerySet[Item]:
+    """Those of its version, or of the subset in it."""
+    if not part.subset:
+        return Item.objects.filter(version=part.version_id)
+    told = {name: part.subset[name] for name in ("filter", "size", "seed")}
+    return subset_items(Subset(**told), part.version)
+
+
+def _slice(items: QuerySet[Item], sections: Sequence[str], limit: int | None) -> Integers:
     items = items.filter(section__in=sections) if sections else items
     if limit is not None:
         last = items.order_by("position").values_list("position", flat=True)[limit - 1 : limit].first()

@@ -23,6 +23,7 @@ class PartWish:
     version_id: int | None
     scorers: Sequence[Mapping[str, Any]] = ()
     judge_ids: Sequence[int] = ()
+    subset_id: int | None = None
     sections: Sequence[str] = ()
     limit: int | None = None
     template: str = DEFAULT_TEMPLATE

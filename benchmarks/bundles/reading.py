@@ -55,6 +55,7 @@ def _part(archive: Archive, told: Plain, at: int) -> BundlePart:
     if isinstance(weight, bool) or not isinstance(weight, int | float):
         raise BadBundle(f"The weight of part {at} is not a number.")
     values = {
+        "subset": mapping(told, "subset"),
         "sections": texts(told, "sections"),
         "limit": whole(told, "limit"),
         "template": text(told, "template") or DEFAULT_TEMPLATE,

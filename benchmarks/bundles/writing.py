@@ -52,6 +52,7 @@ def _part(part: BenchmarkPart) -> dict[str, Any]:
         "version": part.version.number,
         "content_hash": part.version.content_hash,
         "data": data_name(part.version_id),
+        "subset": {name: value for name, value in part.subset.items() if name != "id"},
         "sections": list(part.sections),
         "limit": part.limit,
         "template": part.template,

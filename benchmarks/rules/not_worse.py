@@ -18,8 +18,10 @@ from benchmarks.scoring import PartPair, difference, shares
 @dataclass(frozen=True)
 class Options:
     margin: float = option(2.0, help="Points that it may be worse by")
-    baseline: str = option("", help="The model to compare with; empty: the benchmark's baseline")
-    scorer: str = option("", help="By which verdict; empty: the primary metric")
+    baseline: str = option(
+        "", help="The model to compare with; empty: the benchmark's baseline", offers="models"
+    )
+    scorer: str = option("", help="By which verdict; empty: the primary metric", offers="scorers")
 
 
 class NotWorse(Rule[Options]):

@@ -8,8 +8,10 @@ from benchmarks.rules.base import Outcome, Rule, Ruling, Subject, inconclusive, 
 
 @dataclass(frozen=True)
 class Options:
-    baseline: str = option("", help="The model to compare with; empty: the benchmark's baseline")
-    scorer: str = option("", help="By which verdict; empty: the primary metric")
+    baseline: str = option(
+        "", help="The model to compare with; empty: the benchmark's baseline", offers="models"
+    )
+    scorer: str = option("", help="By which verdict; empty: the primary metric", offers="scorers")
 
 
 class Triaged(Rule[Options]):

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,6 +12,8 @@ from benchmarks.checking import CheckedPart, check
 from benchmarks.models import Benchmark, BenchmarkPart, Phase
 from benchmarks.services.evaluating import benchmark_evaluation_delete
 from benchmarks.wish import BenchmarkProblems, BenchmarkWish, PhaseWish
+from datasets.models import Subset
+from datasets.subsets import subset_frozen
 from workspaces import audit
 from workspaces.access import Access
 
@@ -52,6 +55,13 @@ def free_slug(access: Access, text: str) -> str:
     return base if base not in taken else next(slug for slug in numbered if slug not in taken)
 
 
+def subset_told(subset: Subset | None) -> dict[str, Any]:
+    """Subsets are deleted, but not changed: the part keeps what this one asks for."""
+    if subset is None:
+        return {}
+    return {name: value for name, value in subset_frozen(subset, 0).items() if name != "items"}
+
+
 def _write_parts(benchmark: Benchmark, parts: Sequence[CheckedPart]) -> None:
     for position, part in enumerate(parts, 1):
         wish = part.wish
@@ -59,6 +69,7 @@ def _write_parts(benchmark: Benchmark, parts: Sequence[CheckedPart]) -> None:
             benchmark=benchmark,
             position=position,
             version=part.version,
+            subset=subset_told(part.subset),
             sections=list(wish.sections),
             limit=wish.limit,
             template=wish.template,

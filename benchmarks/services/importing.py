@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from benchmarks.bundles.archive import Archive, BadBundle
 from benchmarks.bundles.codabench import codabench_bundle
@@ -16,10 +17,12 @@ from benchmarks.bundles.reading import Bundle, BundlePart, own_bundle
 from benchmarks.models import Benchmark
 from benchmarks.services.editing import benchmark_create
 from benchmarks.wish import BenchmarkProblems, BenchmarkWish, PartWish
+from datasets.filters import ItemFilter
 from datasets.importers import Record, rows_of
 from datasets.mapping import guess_mapping
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Subset
 from datasets.services import ImportProblems, InUse, version_delete, version_import
+from datasets.services_drafts import subset_create
 from judges.models import JudgeVersion
 from workspaces import audit
 from workspaces.access import Access
@@ -81,6 +84,8 @@ def _part(
 ) -> PartWish:
     values = dict(part.values)
     version = _version(access, archive, part, made)
+    if subset := values.pop("subset", {}):
+        values["subset_id"] = _subset(access, version, subset).pk
     judges = [_judge(access, told, part, left_out) for told in values.pop("judges", [])]
     wish = PartWish(version_id=version.pk, judge_ids=[pk for pk in judges if pk], **values)
     names = {str(each.get("name") or each.get("key")) for each in wish.scorers}
@@ -90,6 +95,22 @@ def _part(
         left_out.append(f"{part.dataset}: its primary metric {wish.primary}; the first scorer counts.")
         return replace(wish, primary="", measure="share")
     return wish
+
+
+def _subset(access: Access, version: DatasetVersion, told: Mapping[str, Any]) -> Subset:
+    """The dataset's subset of that rule, made unless it is there already."""
+    wanted, size, seed = (told.get(name) for name in ("filter", "size", "seed"))
+    try:
+        asked = ItemFilter.of(wanted or {})
+        known = version.dataset.subsets.filter(filter=asked.to_json(), size=size, seed=seed).first()
+        if known:
+            return known
+        name = str(told.get("name") or "Subset")[:100]
+        if version.dataset.subsets.filter(name=name).exists():
+            name = f"{name} ({version.dataset.subsets.count() + 1})"
+        return subset_create(access, version.dataset, name=name, wanted=asked, size=size, seed=seed)
+    except (ValidationError, TypeError, ValueError, AttributeError) as error:
+        raise BadBundle(f"The subset of {version.dataset.name} cannot be read: {error}") from error
 
 
 def _judge(access: Access, told: Mapping[str, Any], part: BundlePart, left_out: list[str]) -> int | None:

@@ -20,6 +20,7 @@ from benchmarks.selectors_leaderboard import (
     SHOWN_PER_MODEL,
     Leaderboard,
     View,
+    part_items,
     wanted_slice,
 )
 from benchmarks.selectors_leaderboard import (
@@ -53,7 +54,11 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
 def items_of(part: Any, phase: Phase | None) -> int:
     """How many items a part has within a phase."""
     sections, limit = wanted_slice(part, phase)
-    held = items_in(part.version, sections)
+    if part.subset:
+        items = part_items(part)
+        held = (items.filter(section__in=sections) if sections else items).count()
+    else:
+        held = items_in(part.version, sections)
     return min(held, limit) if limit else held
 
 

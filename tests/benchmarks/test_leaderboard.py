@@ -1,5 +1,6 @@
 """Who ranks and on what: ties, restrictions, refusals, best and latest, and what it costs in queries."""
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +10,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from analysis.kept import kept
+from benchmarks.bundles.writing import bundle
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart
+from benchmarks.selectors import parts_of
 from benchmarks.selectors_leaderboard import View, leaderboard
-from benchmarks.services import benchmark_update
-from benchmarks.wish import BenchmarkWish, PartWish
+from benchmarks.services import CannotEvaluate, benchmark_create, benchmark_delete, benchmark_update
+from benchmarks.services.importing import bundle_import
+from benchmarks.wish import BenchmarkProblems, BenchmarkWish, PartWish
+from datasets.filters import ItemFilter
 from datasets.models import DatasetVersion
+from datasets.services_drafts import subset_create, subset_delete
 from runs.models import Run
 from tests.benchmarks.conftest import NUMERIC, answered
 from tests.conftest import SHARED
@@ -107,6 +113,46 @@ def test_several_parts_and_a_section(recorded: Recorded, benchmark_on: On, evalu
     assert leaderboard(single, None, View(section="odd")).rows[0].overall.value == 1.0
     board = leaderboard(single, None, View(section="nowhere"))
     assert not board.rows and "no item in common" in board.unranked[0].reason
+
+
+def test_a_part_may_be_a_saved_subset(
+    held: Access, recorded: Recorded, benchmark_on: On, evaluated: Evaluated, client_of: Any, editor: User
+) -> None:
+    """It is what is asked and counted; evaluations of all items are restricted to it and marked."""
+    version = recorded({"a": [1, 1, 0, 0], "b": [1, 0, 1, 0]})
+    benchmark = benchmark_on(version)
+    evaluated(benchmark, "a")
+    subset = subset_create(held, version.dataset, name="Odd ones", wanted=ItemFilter(section="odd"))
+    part = PartWish(version_id=version.pk, scorers=[NUMERIC], subset_id=subset.pk)
+    benchmark_update(held, benchmark, BenchmarkWish(name="Sums", parts=[part]))
+    evaluated(benchmark, "b")
+    first, second = leaderboard(benchmark, None).rows
+    assert (first.evaluation.alias, first.n, first.overall.value) == ("b", 2, 1.0)
+    assert (second.evaluation.alias, second.n, second.overall.value) == ("a", 2, 0.5)
+    assert "other slice, common items only" in second.marks[1] and len(first.marks) == 1
+    page = client_of(editor).get(f"/w/alpha/benchmarks/{benchmark.pk}/").content.decode()
+    assert "Subset Odd ones" in page and "<dt>Items</dt><dd>2</dd>" in page
+    form = client_of(editor).get(f"/w/alpha/benchmarks/{benchmark.pk}/edit/").content.decode()
+    assert f'<option value="{subset.pk}" selected>' in form
+    with pytest.raises(BenchmarkProblems, match="Choose a subset of"):
+        elsewhere = PartWish(version_id=recorded({"a": [1]}, "x").pk, scorers=[NUMERIC], subset_id=subset.pk)
+        benchmark_update(held, benchmark, BenchmarkWish(name="Sums", parts=[elsewhere]))
+    subset_delete(held, subset)
+    assert leaderboard(benchmark, None).rows[0].n == 2
+    with pytest.raises(CannotEvaluate, match="Choose a subset of"):
+        evaluated(benchmark, "b")
+
+
+def test_a_bundle_takes_its_subset_along(held: Access, recorded: Recorded) -> None:
+    version = recorded({"a": [1, 1, 0, 0]})
+    subset = subset_create(held, version.dataset, name="Two", wanted=ItemFilter(), size=2, seed=7)
+    part = PartWish(version_id=version.pk, scorers=[NUMERIC], subset_id=subset.pk)
+    benchmark = benchmark_create(held, BenchmarkWish(name="Of two", parts=[part]))
+    data = b"".join(bundle(benchmark, list(parts_of(benchmark))))
+    benchmark_delete(held, benchmark)
+    subset_delete(held, subset)
+    made = bundle_import(held, io.BytesIO(data)).benchmark.parts.get()
+    assert (made.subset["name"], made.subset["size"], made.subset["seed"]) == ("Two", 2, 7)
 
 
 @pytest.mark.shared
