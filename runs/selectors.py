@@ -26,6 +26,7 @@ from runs.models import (
 from runs.selectors_judges import Judging, judgings_of
 from runs.selectors_search import look
 from runs.selectors_variants import flipping, show_as_asked
+from runs.waits import items_lost, lease_ran_out
 from workspaces.models import Workspace
 
 STAYS_ON_BOARD = timedelta(hours=1)
@@ -173,11 +174,12 @@ def _cell_state(cell: Cell | None, items: int, flying: bool) -> str:
 
 
 def seqs_in_flight(runs: Sequence[Run]) -> dict[int, list[int]]:
-    """The numbers of leased trials by run, one query, by index."""
+    """The numbers of leased trials by run, one query, by index; not those of lost workers."""
     ids = [run.pk for run in runs if run.status == RunStatus.RUNNING]
     found: dict[int, list[int]] = {run.pk: [] for run in runs}
     if ids:
-        rows = Trial.objects.filter(run_id__in=ids, state=TrialState.LEASED).order_by("seq")
+        rows = Trial.objects.filter(run_id__in=ids, state=TrialState.LEASED).exclude(lease_ran_out())
+        rows = rows.order_by("seq")
         for run_id, seq in rows.values_list("run_id", "seq"):
             found[run_id].append(seq)
     return found
@@ -200,6 +202,12 @@ class Card:
     ahead: int = 0
     assets: Sequence[ItemAsset] = field(default_factory=tuple)
     judging: Judging | None = None
+    lost: int = 0  # unfinished items that a lost worker held
+
+    @property
+    def retries_lost(self) -> bool:
+        """Nothing else is left, or at work."""
+        return self.lost > 0 and (not self.in_flight or self.lost >= self.run.total - self.run.terminal)
 
     @property
     def shown_status(self) -> str:
@@ -208,7 +216,7 @@ class Card:
 
 
 def cards(runs: Sequence[Run], running: int | None = None) -> list[Card]:
-    """Cards of runs that carry their tallies; four queries at most, whatever their number. `running` are
+    """Cards of runs that carry their tallies; seven queries at most, whatever their number. `running` are
     the workspace's, where these are not all of them."""
     cells = cells_of([run.pk for run in runs])
     glimpses = {run.pk: glimpse_of(run.pk) for run in runs if run.status == RunStatus.RUNNING}
@@ -216,11 +224,11 @@ def cards(runs: Sequence[Run], running: int | None = None) -> list[Card]:
     flying = seqs_in_flight(runs)
     failures = failure_kinds([run.pk for run in runs if run.errored])
     grids = {run.pk: "" if run.judged_id else grid_states(run, cells[run.pk], flying[run.pk]) for run in runs}
-    judging = judgings_of(runs)
+    judging, lost = judgings_of(runs), items_lost(runs)
     if running is None:
         running = sum(run.status == RunStatus.RUNNING for run in runs)
     made = [_card(run, running, grids[run.pk], flying[run.pk], failures.get(run.pk, [])) for run in runs]
-    made = [replace(each, judging=judging.get(each.run.pk)) for each in made]
+    made = [replace(each, judging=judging.get(each.run.pk), lost=lost.get(each.run.pk, 0)) for each in made]
     return [_with_glimpse(each, glimpses.get(each.run.pk), assets) for each in made]
 
 

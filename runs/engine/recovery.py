@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
-from django.db.models import Case, CharField, F, Value, When
+from django.db.models import BooleanField, Case, CharField, F, Value, When
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -34,10 +35,17 @@ POISON = "Its worker died three times while this item was in flight, so it is no
 LOST = "Its worker was lost; the call may have been paid for."
 
 
+# In the words of the partial index `trial_abandoned`: SQLite uses it only if they are constants of the query.
+ABANDONED = RawSQL(
+    "runs_trial.state = 'canceled' AND NOT (runs_trial.owner = '')", [], BooleanField()
+)  # canceled in flight: its worker has not said what came of the call
+
+
 def sweep() -> list[int]:
     """Expired leases go back; returns the runs that need a process, once for each that they need."""
     release_dead()
     now = now_ms()
+    end_abandoned(lease_until_ms__lt=now)
     expired = Trial.objects.filter(state=TrialState.LEASED, lease_until_ms__lt=now)
     for run_id in sorted(set(expired.order_by().values_list("run_id", flat=True))):
         _recover(run_id, now)
@@ -65,11 +73,36 @@ def release_dead() -> None:
     if dead:
         for model in (PumpLease, ProviderDemand):
             model.objects.filter(owner__in=dead).delete()
-        leased.filter(owner__in=dead).update(lease_until_ms=0)
+        for held in (leased, Trial.objects.filter(ABANDONED)):
+            held.filter(owner__in=dead).update(lease_until_ms=0)
     gone = set(dead) - {*leased.filter(owner__in=dead).values_list("owner", flat=True)}
     Worker.objects.filter(owner__in=gone).delete()
     for owner in gone:
         journal.remove(owner)
+
+
+def end_abandoned(**of: int) -> None:
+    """Calls in flight when their run was canceled, whose worker was lost before it could say what came of
+    them, end as such. A worker that lives after all still puts right what it knows better."""
+    trials = Trial.objects.filter(ABANDONED, **of)
+    by_run: dict[int, list[int]] = defaultdict(list)
+    for run_id, trial_id in trials.values_list("run_id", "pk"):
+        by_run[run_id].append(trial_id)
+    for run_id, ids in by_run.items():
+        with transaction.atomic():
+            if not lock_run(run_id):
+                continue
+            lost = _end_attempts(ids)
+            Trial.objects.filter(ABANDONED, pk__in=ids).update(owner="")
+            if lost:
+                text = f"a worker was lost; {lost} calls were in flight when the run was canceled"
+                LogLine.objects.create(run_id=run_id, at=timezone.now(), level="warn", text=text)
+
+
+def _end_attempts(trial_ids: Sequence[int]) -> int:
+    return Attempt.objects.filter(trial__in=trial_ids, outcome="open").update(
+        outcome="lost", finished_at=timezone.now(), error=LOST
+    )
 
 
 def _recover(run_id: int, now: int) -> None:
@@ -116,9 +149,7 @@ def _put_back(ids: Sequence[int]) -> None:
 def _count_crash(run_id: int, trials: Sequence[Trial]) -> list[Trial]:
     """Returns those that are errored now."""
     ids = [trial.pk for trial in trials]
-    Attempt.objects.filter(trial__in=ids, outcome="open").update(
-        outcome="lost", finished_at=timezone.now(), error=LOST
-    )
+    _end_attempts(ids)
     final = When(crashes__gte=MAX_CRASHES - 1, then=Value(TrialState.ERRORED))
     Trial.objects.filter(pk__in=ids).update(
         crashes=F("crashes") + 1,

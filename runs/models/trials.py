@@ -81,6 +81,14 @@ class Trial(models.Model):
             models.Index(fields=["judged"], name="trial_by_judged", condition=Q(judged__isnull=False)),
             models.Index(fields=["lease_until_ms"], name="trial_leases", condition=Q(state="leased")),
             models.Index(
+                fields=["lease_until_ms"],
+                name="trial_abandoned",
+                condition=Q(state="canceled") & ~Q(owner=""),
+            ),
+            models.Index(
+                fields=["run"], name="trial_crashed", condition=Q(crashes__gt=0) & Q(finished_at__isnull=True)
+            ),
+            models.Index(
                 fields=["cache_key"], name="trial_cache", condition=Q(state="done") & ~Q(cache_key="")
             ),
         ]

@@ -8,6 +8,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from runs import live
+from runs.engine import recovery
 from runs.engine.leases import lock_run, work_ended
 from runs.engine.verdicts import settle_panels
 from runs.models import (
@@ -58,7 +59,7 @@ def cancel_rows(run: Run, reason: str) -> int | None:
     )
     if not changed:
         return None
-    stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(state=TrialState.CANCELED, owner="")
+    stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(state=TrialState.CANCELED)
     Run.objects.filter(pk=run.pk).update(canceled=F("canceled") + stopped, sequence=F("sequence") + 1)
     return stopped
 
@@ -99,6 +100,7 @@ def run_resume(access: Access, run: Run) -> None:
 def _resume_row(run: Run, *, always: bool = False) -> int:
     """A judging may have nothing left to do now and more later: it goes on `always`."""
     lock_run(run.pk)
+    recovery.end_abandoned(run_id=run.pk)
     revived = Trial.objects.filter(run=run, state=TrialState.CANCELED).update(
         state=TrialState.PENDING, failures=0, crashes=0
     )

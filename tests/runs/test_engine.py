@@ -328,3 +328,23 @@ def test_the_end_of_a_slice_drops_nothing(launched: Launched, stub: StubEndpoint
     run = finished(launched(400, concurrency=32))
     assert run.done == 400
     assert not run.log_lines.filter(text__contains="dropped").exists()
+
+
+def test_calls_in_flight_at_the_cancel_of_a_lost_worker_end(launched: Launched, alpha_access: Access) -> None:
+    run = launched(3)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    claimed_by(run, "lost worker", 2)
+    run_cancel(alpha_access, run)
+    attempts = Attempt.objects.filter(run=run)
+    recovery.sweep()
+    assert set(attempts.values_list("outcome", flat=True)) == {"open"}  # it may still say what came of them
+    run.trials.update(lease_until_ms=0)
+    for _ in range(2):
+        recovery.sweep()
+    assert set(attempts.values_list("outcome", flat=True)) == {"lost"}
+    assert all(attempts.values_list("finished_at", flat=True)) and not run.trials.exclude(owner="").exists()
+    assert (
+        run.log_lines.filter(text__contains="2 calls were in flight when the run was canceled").count() == 1
+    )
+    run_resume(alpha_access, run)
+    assert finished(run).done == 3

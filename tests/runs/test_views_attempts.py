@@ -191,3 +191,19 @@ def test_a_held_run_says_until_when(
     Run.objects.filter(pk=run.pk).update(held_until_ms=ms_from_now(-1))
     assert "aiting for provider" not in client.get("/w/alpha/runs/").content.decode()
     assert api.ask("GET", f"/runs/{run.pk}").json()["held_until"] is None
+
+
+def test_a_run_says_that_a_lost_workers_items_are_asked_again(client: Client, launched: Launched) -> None:
+    run = launched(5)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    trials = Trial.objects.filter(run=run)
+    trials.filter(seq=1).update(state=TrialState.LEASED, lease_until_ms=ms_from_now(20))
+    trials.filter(seq=2).update(crashes=1)
+    pages = ("/w/alpha/runs/", f"/w/alpha/runs/{run.pk}/?item=3")
+    for page in pages:
+        html = client.get(page).content.decode()
+        assert "<b>1</b> retrying (worker lost)" in html and "Running</span>" in html, page
+    trials.filter(seq__in=(1, 3)).update(state=TrialState.LEASED, lease_until_ms=ms_from_now(-20))
+    for page in pages:
+        html = client.get(page).content.decode()
+        assert "<b>3</b> retrying (worker lost)" in html and "Retrying (worker lost)</span>" in html, page

@@ -70,7 +70,7 @@ def test_a_running_card_shows_score_with_interval_and_grid(
     launched: Launched, client_of: ClientOf, viewer: User
 ) -> None:
     run = put(launched(10), "running", done=8, passed=6)
-    Trial.objects.filter(run=run, seq=9).update(state=TrialState.LEASED)
+    Trial.objects.filter(run=run, seq=9).update(state=TrialState.LEASED, lease_until_ms=2**42)
     html = page(client_of(viewer))
     assert "<b>75.0%</b>" in html and "[40.9, 92.9] so far" in html
     assert "8 of 10 items done, 6 correct, 1 in flight" in html
