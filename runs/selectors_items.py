@@ -1,20 +1,25 @@
 """How models did on the items of a dataset, across runs: which are hard, and one item's history."""
 
+import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, ExpressionWrapper, F, IntegerField, Q, QuerySet
+from django.core.cache import cache
+from django.db.models import Count, ExpressionWrapper, F, IntegerField, Max, Q, QuerySet, Sum
 from django.db.models.functions import Left
 
 from datasets.models import DatasetVersion, Item
 from judges.metrics import Estimate, proportion
-from runs.models import Trial, TrialState
+from runs.models import ACTIVE_STATUSES, Run, Trial, TrialState
 from workspaces.models import Workspace
 
 ROWS = 50
 HISTORY_ROWS = 30
 MILLION = 1_000_000
+COUNTED_EVERY_S = 20  # while a run goes on
+KEPT_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,38 @@ def scored_trials(workspace: Workspace) -> QuerySet[Trial]:
 def hardest(
     workspace: Workspace, version: DatasetVersion, *, section: str | None = None, after: str = ""
 ) -> HardPage:
-    """Items of a version by the share of passed trials over all its runs, hardest first; two queries."""
+    """Items of a version by the share of passed trials over all its runs, hardest first.
+
+    Three queries; two where the place is kept from an earlier look and no run has changed since.
+    """
+    key = f"hardest:{version.pk}:{_state_of(version)}:{section!r}:{after}"
+    key = hashlib.sha256(key.encode()).hexdigest()
+    found: Any = cache.get_or_set(key, lambda: _ranked(workspace, version, section, after), KEPT_S)
+    page = found[:ROWS]
+    items = _items([row["item_id"] for row in page])
+    shown = [
+        HardItem(
+            items[row["item_id"]], proportion(row["right"], row["n"]), row["right"],
+            f"{row['ease']}-{row['place']}",
+        )
+        for row in page
+    ]  # fmt: skip
+    return HardPage(shown, newer=after, older=shown[-1].cursor if len(found) > ROWS else "")
+
+
+def _state_of(version: DatasetVersion) -> str:
+    """What tells that no run of the version has changed; while runs go on, it tells so for some seconds."""
+    runs = Run.objects.filter(dataset_version=version, judged=None)
+    busy = Count("pk", filter=Q(status__in=ACTIVE_STATUSES))
+    found = runs.aggregate(n=Count("pk"), last=Max("pk"), moved=Sum("sequence"), busy=busy)
+    moved = f"t{int(time.time() / COUNTED_EVERY_S)}" if found["busy"] else found["moved"]
+    return f"{found['n']}.{found['last']}.{moved}"
+
+
+def _ranked(
+    workspace: Workspace, version: DatasetVersion, section: str | None, after: str
+) -> list[dict[str, Any]]:
+    """One row more than a page: a pass over all verdicts of the version."""
     trials = scored_trials(workspace).filter(run__dataset_version=version)
     if section is not None:
         trials = trials.filter(section=section)
@@ -58,17 +94,7 @@ def hardest(
     if "-" in after:
         ease, place = (int(part) if part.isascii() and part.isdigit() else 0 for part in after.split("-", 1))
         rows = rows.filter(Q(ease__gt=ease) | Q(ease=ease, place__gt=place))
-    found = list(rows.order_by("ease", "place")[: ROWS + 1])
-    page = found[:ROWS]
-    items = _items([row["item_id"] for row in page])
-    shown = [
-        HardItem(
-            items[row["item_id"]], proportion(row["right"], row["n"]), row["right"],
-            f"{row['ease']}-{row['place']}",
-        )
-        for row in page
-    ]  # fmt: skip
-    return HardPage(shown, newer=after, older=shown[-1].cursor if len(found) > ROWS else "")
+    return [dict(row) for row in rows.order_by("ease", "place")[: ROWS + 1]]
 
 
 def _items(ids: Sequence[int]) -> dict[int, Item]:

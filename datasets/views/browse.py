@@ -101,20 +101,28 @@ def item_list(
         "checks": CHECKS.items(),
         "tags": selectors.tags_in(version),
         "names": selectors.metadata_names(version),
-        "count": items_count(total, items, wanted, sections, plain="subset" not in request.GET),
+        "count": items_count(total, items, page, wanted, sections, plain="subset" not in request.GET),
         "narrow": bool(set(wanted.to_json()) & {"kind", "tag", "meta", "value", "check"}),
     }
 
 
 def items_count(
-    total: int, items: QuerySet[Item], wanted: ItemFilter, sections: list[dict[str, Any]], *, plain: bool
+    total: int,
+    items: QuerySet[Item],
+    page: selectors.Page[Item, int],
+    wanted: ItemFilter,
+    sections: list[dict[str, Any]],
+    *,
+    plain: bool,
 ) -> str:
-    """How many items fit the filter, in words; counted only where no figure is kept."""
+    """How many items fit the filter, in words; counted only where neither a figure nor the page tells."""
     if plain and not wanted.to_json():
         return f"{total:,} {'item' if total == 1 else 'items'}"
     if plain and wanted.only_section:
         kept = {entry["name"]: entry["items"] for entry in sections}
         found = f"{kept.get(wanted.section_name, 0):,}"
+    elif page.newer is None and page.older is None:
+        found = f"{len(page.rows):,}"
     else:
         count, exact = selectors.counted(items)
         found = f"{count:,}" if exact else f"more than {count:,}"

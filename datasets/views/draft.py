@@ -1,6 +1,8 @@
 """The draft of a dataset: its items to edit one by one or many at once, what changed, publishing it."""
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, cast
 
 from django.contrib import messages
@@ -72,13 +74,28 @@ def open_draft(dataset: Dataset) -> Draft | None:
     return draft
 
 
+def on_draft(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The view gets the dataset's draft; without one the answer leads to the dataset."""
+
+    @wraps(view)
+    def wrapped(request: WorkspaceRequest, pk: int, **more: Any) -> HttpResponse:
+        found = open_draft(dataset_of(request, pk))
+        return view(request, found, **more) if found else _to_dataset(request, pk)
+
+    return wrapped
+
+
+def _to_dataset(request: WorkspaceRequest, pk: int) -> HttpResponseRedirect:
+    return redirect("datasets:detail", request.access.workspace.slug, pk)
+
+
 @require_safe
 @access.requires(Role.EDITOR)
 def draft(request: WorkspaceRequest, pk: int) -> HttpResponse:
     dataset = dataset_of(request, pk)
     found = open_draft(dataset)
     if found is None:
-        where = redirect("datasets:detail", request.access.workspace.slug, pk)
+        where = _to_dataset(request, pk)
         return HttpResponseClientRedirect(where.url) if request.htmx else where
     context: dict[str, Any] = {"dataset": dataset, "draft": found, "version": found.version, "bulk": True}
     if found.state != DraftState.OPEN:
@@ -117,20 +134,20 @@ def edit_fields(item: Item | None) -> dict[str, Any]:
 
 @require_POST
 @access.requires(Role.EDITOR)
-def draft_item(request: WorkspaceRequest, pk: int, position: int) -> HttpResponse:
+@on_draft
+def draft_item(request: WorkspaceRequest, found: Draft, position: int) -> HttpResponse:
     """Saves one item."""
-    dataset = dataset_of(request, pk)
-    found = open_draft(dataset)
-    if found is None:
-        return redirect("datasets:detail", request.access.workspace.slug, pk)
     try:
         services.draft_edit(request.access, found, position, values_in(request))
+    except (ValidationError, Refused) as error:
+        messages.error(request, f"Item {position} was not saved. {_words(error)}")
+    else:
         messages.success(request, f"Saved item {position} in the draft.")
-    except ValidationError as error:
-        messages.error(request, f"Item {position} was not saved. {' '.join(error.messages)}")
-    except Refused as error:
-        messages.error(request, str(error))
-    return _back(request, dataset)
+    return _back(request, found.dataset)
+
+
+def _words(error: ValidationError | Refused) -> str:
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
 def values_in(request: HttpRequest) -> dict[str, object]:
@@ -151,17 +168,14 @@ def _lines(text: str) -> str:
 
 @require_POST
 @access.requires(Role.EDITOR)
-def draft_bulk(request: WorkspaceRequest, pk: int) -> HttpResponse:
+@on_draft
+def draft_bulk(request: WorkspaceRequest, found: Draft) -> HttpResponse:
     """One change to the chosen items, or to all that the filter of the address finds."""
-    dataset = dataset_of(request, pk)
-    found = open_draft(dataset)
-    if found is None:
-        return redirect("datasets:detail", request.access.workspace.slug, pk)
     chosen = [int(raw) for raw in request.POST.getlist("position") if raw.isascii() and raw.isdigit()]
     everything = request.POST.get("scope") == "all"
     if not chosen and not everything:
         messages.info(request, "Choose items first, or say that all shown by the filter are meant.")
-        return _back(request, dataset)
+        return _back(request, found.dataset)
     try:
         changed = services.draft_bulk(
             request.access, found, request.POST.get("action", ""), request.POST.get("value", ""),
@@ -169,73 +183,61 @@ def draft_bulk(request: WorkspaceRequest, pk: int) -> HttpResponse:
             positions=None if everything else chosen,
         )  # fmt: skip
     except (ValidationError, Refused) as error:
-        words = error.messages if isinstance(error, ValidationError) else [str(error)]
-        messages.error(request, " ".join(words))
+        messages.error(request, _words(error))
     else:
         messages.success(request, f"Changed {changed:,} {'item' if changed == 1 else 'items'}.")
-    return _back(request, dataset)
+    return _back(request, found.dataset)
 
 
 @require_POST
 @access.requires(Role.EDITOR)
-def draft_restore(request: WorkspaceRequest, pk: int) -> HttpResponse:
+@on_draft
+def draft_restore(request: WorkspaceRequest, found: Draft) -> HttpResponse:
     """Undoes the change of one item."""
-    dataset = dataset_of(request, pk)
-    found = open_draft(dataset)
-    if found is None:
-        return redirect("datasets:detail", request.access.workspace.slug, pk)
     try:
         services.draft_restore(request.access, found, request.POST.getlist("item_key")[:100])
     except Refused as error:
         messages.error(request, str(error))
-    return _back(request, dataset, "diff")
+    return _back(request, found.dataset, "diff")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.requires(Role.EDITOR)
-def draft_publish(request: WorkspaceRequest, pk: int) -> HttpResponse:
+@on_draft
+def draft_publish(request: WorkspaceRequest, found: Draft) -> HttpResponse:
     """Asks for a note, then makes the next version."""
-    dataset = dataset_of(request, pk)
-    found = open_draft(dataset)
-    slug = request.access.workspace.slug
-    if found is None:
-        return redirect("datasets:detail", slug, pk)
     if request.method == "POST":
-        return _published(request, dataset, found)
+        return _published(request, found)
     sections = section_counts(Item.objects.filter(version=found.version))
-    context = {"dataset": dataset, "draft": found, "counts": draft_counts(found, sections)}
+    context = {"dataset": found.dataset, "draft": found, "counts": draft_counts(found, sections)}
     template = "datasets/_publish.html" if request.htmx else "datasets/publish.html"
     return render(request, template, context)
 
 
-def _published(request: WorkspaceRequest, dataset: Dataset, found: Draft) -> HttpResponse:
+def _published(request: WorkspaceRequest, found: Draft) -> HttpResponse:
     try:
         version = services.draft_publish(request.access, found, request.POST.get("note", ""))
     except Refused as error:
         messages.error(request, str(error))
-        return _to_draft(request, dataset)
+        return _to_draft(request, found.dataset)
     if version is None:
-        return _to_draft(request, dataset)
+        return _to_draft(request, found.dataset)
     messages.success(request, f"Version {version.number} is ready. Runs keep pointing at theirs.")
-    return redirect("datasets:detail", request.access.workspace.slug, dataset.pk)
+    return _to_dataset(request, found.dataset_id)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.requires(Role.EDITOR)
-def draft_discard(request: WorkspaceRequest, pk: int) -> HttpResponse:
+@on_draft
+def draft_discard(request: WorkspaceRequest, found: Draft) -> HttpResponse:
     """Asks, then forgets the draft."""
-    dataset = dataset_of(request, pk)
-    found = open_draft(dataset)
-    slug = request.access.workspace.slug
-    if found is None:
-        return redirect("datasets:detail", slug, pk)
     if request.method == "POST":
         try:
             services.draft_discard(request.access, found)
         except Refused as error:
             messages.error(request, str(error))
-            return _to_draft(request, dataset)
+            return _to_draft(request, found.dataset)
         messages.success(request, "Discarded the draft.")
-        return redirect("datasets:detail", slug, pk)
+        return _to_dataset(request, found.dataset_id)
     template = "datasets/_discard.html" if request.htmx else "datasets/discard.html"
-    return render(request, template, {"dataset": dataset, "draft": found})
+    return render(request, template, {"dataset": found.dataset, "draft": found})
