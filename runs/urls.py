@@ -15,6 +15,7 @@ from runs.views import (
     launching,
     misses,
     trying,
+    variations,
 )
 
 app_name = "runs"
@@ -26,6 +27,7 @@ urlpatterns = [
     path("launch/try/", trying.try_scoring, name="launch_try"),
     path("<int:pk>/", inspector.inspector, name="inspector"),
     path("<int:pk>/metrics/", figures.figures, name="metrics"),
+    path("<int:pk>/variations/", variations.variations, name="variations"),
     path("<int:pk>/log/", inspector.log, name="log"),
     path("<int:pk>/attempts/", attempts.attempts, name="attempts"),
     path("<int:pk>/export/<slug:kind>/", exports.export, name="export"),

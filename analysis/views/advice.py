@@ -22,7 +22,7 @@ def advice(request: HttpRequest) -> HttpResponse:
     wish = form.launch()
     plan = services.launch_plan(held, wish)
     epochs = max(1, wish.epochs)
-    items = plan.trials_per_run // epochs
+    items = plan.items
     if plan.version is None or items < 1:
         return render(request, "analysis/_advice.html", {"advice": None})
     runs = selectors_advice.baselines(plan.version)

@@ -12,6 +12,7 @@ EXPORTS = PluginTable(
     (
         ("jsonl", "runs.exports.tables:JSONL"),
         ("csv", "runs.exports.tables:CSV"),
+        ("variations", "runs.exports.spread:SPREAD"),
         ("attempts", "runs.exports.attempts:ATTEMPTS"),
         ("zip", "runs.exports.archive:ZIP"),
     ),

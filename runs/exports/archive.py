@@ -16,9 +16,11 @@ from django.utils import timezone
 
 from runs.exports import Export
 from runs.exports.attempts import attempts_csv
+from runs.exports.spread import spread_csv
 from runs.exports.tables import csv_table, jsonl, log_text, scores_jsonl
 from runs.metrics import metrics_json, section_rows
 from runs.models import Run
+from runs.selectors_spread import spread_json
 from runs.selectors_verdicts import judge_figures
 
 
@@ -60,6 +62,7 @@ def _members(run: Run) -> list[tuple[str, Iterable[bytes]]]:
         ("results.jsonl", jsonl(run)),
         ("results.csv", csv_table(run)),
         ("scores.jsonl", scores_jsonl(run)),
+        *([("variations.csv", spread_csv(run))] if run.config.get("variations") else []),
         ("failed_attempts.csv", attempts_csv(run)),
         ("log.txt", log_text(run)),
     ]
@@ -111,6 +114,7 @@ def summary_document(run: Run) -> dict[str, Any]:
             }
             for row in section_rows(run)
         ],
+        "variations": spread_json(run),
         "judges": [figures.as_dict() for figures in judge_figures(run)],
     }
 

@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import statistics
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from datasets.models import DatasetVersion
+from judges.metrics.variation import Spread, spread_of
 from judges.options import BadOptions
 from registry.models import RegisteredModel
 from runs.engine.check import check_run
@@ -20,6 +23,7 @@ from runs.metrics import run_metrics
 from runs.models import Run, Trial
 from runs.selectors import TrialFilter, trials_of
 from runs.selectors_pages import prompt_of_trial
+from runs.selectors_spread import spread_json
 from runs.selectors_variants import show_as_asked
 from runs.services import LaunchProblems
 from runs.terminal import BadUsage
@@ -362,3 +366,77 @@ def test_the_inspector_shows_the_order_that_was_asked(
         'name="flips"'
         not in browser.get(reverse("runs:inspector", args=[alpha.slug, plain.pk])).content.decode()
     )
+
+
+# Mean and spread
+
+
+def spread_from(table: list[list[float | None]]) -> Spread:
+    cells = [(i, v, x) for i, row in enumerate(table, 1) for v, x in enumerate(row) if x is not None]
+    items, places, values = (np.array(column) for column in zip(*cells, strict=True))
+    found = spread_of(items, places, values.astype(float), values.astype(float), 10)
+    assert found is not None
+    return found
+
+
+def test_spread_over_variants_and_within_items() -> None:
+    """By hand: items right in 3/3, 1/3, 0/2; variants 2/3, 1/3, 1/2."""
+    found = spread_from([[1, 1, 1], [1, 0, 0], [0, 0, None]])
+    assert [(each.estimate.correct, each.estimate.n) for each in found.variants] == [(2, 3), (1, 3), (1, 2)]
+    assert found.mean == pytest.approx((1 + 1 / 3 + 0) / 3)
+    assert found.sd == pytest.approx(statistics.stdev([2 / 3, 1 / 3, 1 / 2]))
+    assert (found.flips.correct, found.flips.n) == (1, 3)
+    assert found.item_sd.value == pytest.approx(statistics.stdev([1, 0, 0]) / 3)
+    assert [(each.item, each.flips) for each in found.items] == [(2, True), (1, False), (3, False)]
+    second, third = (each.difference for each in found.variants[1:])
+    assert second and third
+    assert (second.value, second.n, third.value, third.n) == (
+        pytest.approx(-1 / 3),
+        3,
+        pytest.approx(-1 / 2),
+        2,
+    )
+
+
+def test_values_that_are_no_verdicts_have_a_spread_too() -> None:
+    found = spread_from([[0.5, 3.5], [2.0, 2.0]])
+    assert (found.shares, found.lowest.estimate.value, found.highest.estimate.value) == (False, 1.25, 2.75)
+    assert found.items[0].sd == pytest.approx(statistics.stdev([0.5, 3.5]))
+    assert spread_of(*(np.array([], dtype=kind) for kind in (int, int, float, float)), 5) is None
+
+
+def test_the_page_says_mean_and_spread_and_names_items(
+    alpha: Workspace, viewer: User, client_of: Callable[[User], Client], launched: Launched,
+    stub: StubEndpoint, engine: None,
+) -> None:  # fmt: skip
+    stub.set(script=lambda body: "A" if "First" in body["messages"][-1]["content"] else "C")
+    items = [
+        {"prompt": f"Question {number}?", "references": ["A" if number < 3 else "C"]}
+        for number in range(1, 6)
+    ]
+    run = finished(launched(items, variations=[OTHERS], scorers=[{"key": "exact_match"}]))
+    browser, url = client_of(viewer), reverse("runs:variations", args=[alpha.slug, run.pk])
+    page = browser.get(url).content.decode()
+    # Original and second: 3 of 5; first: 2 of 5; every item flips.
+    for words in (
+        "100.0%",
+        "5 of 5 items",
+        "−20.0 pts",
+        "from 40.0% (Template 1) to 60.0% (Original)",
+        "Question 5?",
+    ):
+        assert words in page
+    part = browser.get(url, headers={"HX-Request": "true", "HX-Target": "spread"}).content.decode()
+    assert part.lstrip().startswith('<section class="panel" id="spread"')
+    assert (
+        f'hx-get="{url}"'
+        in browser.get(reverse("runs:inspector", args=[alpha.slug, run.pk])).content.decode()
+    )
+    rows = list(csv.DictReader(io.StringIO(b"".join(EXPORTS["variations"].stream(run)).decode())))
+    assert [(row["mean"][:4], row["flips"], row["Original"], row["Template 1"]) for row in rows] == [
+        ("0.33", "true", "0.0", "1.0"), ("0.33", "true", "0.0", "1.0"), *[("0.66", "true", "1.0", "0.0")] * 3,
+    ]  # fmt: skip
+    summary = spread_json(run)
+    assert summary and summary["flips"]["value"] == 1.0
+    plain = browser.get(reverse("runs:variations", args=[alpha.slug, launched(2).pk])).content.decode()
+    assert "This run has no variations" in plain
