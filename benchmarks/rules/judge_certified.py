@@ -12,7 +12,7 @@ from judges.models import ControlCheck, JudgeVersion
 
 @dataclass(frozen=True)
 class Options:
-    judge: str = option("", help="Its name; empty: every judge that scores here")
+    judge: str = option("", help="Its name; empty: every judge that scores here", offers="judges")
 
 
 class JudgeCertified(Rule[Options]):

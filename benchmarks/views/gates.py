@@ -1,5 +1,6 @@
 """Gates: their rulings on a model, adding and removing them."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -19,19 +20,27 @@ from benchmarks.views.asked import benchmark_or_404, held_by, tab_page
 from datasets.models import Dataset
 from datasets.selectors import datasets_of
 from judges.options import option_fields
+from judges.selectors import judges_of
+from runs.models import RunStatus
+from runs.selectors import listed
 from runs.views.asked import whole
 from workspaces import access
+from workspaces.access import Access
 from workspaces.models import Role
 
+NAMES = 200
 
-def rules() -> list[dict[str, Any]]:
-    """Each with its words and options, for the form."""
+
+def rules(held: Access, models: Sequence[str], scorers: Iterable[str]) -> list[dict[str, Any]]:
+    """Each with its words and options, and the names that may be meant, for the form."""
+    judges = judges_of(held.workspace).values_list("name", flat=True)
+    offered = {"models": models, "scorers": [*dict.fromkeys(scorers)], "judges": judges}
     return [
         {
             "key": key,
             "title": RULES[key].title,
             "description": RULES[key].description,
-            "options": option_fields(RULES[key]),
+            "options": [(each, offered.get(each.offers, ())) for each in option_fields(RULES[key])],
         }
         for key in RULES
     ]
@@ -48,11 +57,13 @@ def benchmark_gates(request: HttpRequest, pk: int) -> HttpResponseBase:
     report = benchmark_report(benchmark, candidate_of(request))
     if (kind := request.GET.get("as", "")) in ("junit", "json"):
         return reported(report, kind)
-    aliases = evaluations_of(benchmark.workspace).filter(benchmark=benchmark)
+    rows = evaluations_of(benchmark.workspace).filter(benchmark=benchmark)
+    aliases = list(dict.fromkeys(rows.values_list("alias", flat=True)[:NAMES]))
+    scorers = (each["name"] for part in benchmark.parts.all() for each in part.scorers)
     context = {
         "report": report,
-        "rules": rules(),
-        "aliases": list(dict.fromkeys(aliases.values_list("alias", flat=True)[:200])),
+        "rules": rules(held_by(request), aliases, scorers),
+        "aliases": aliases,
         "model": request.GET.get("model", ""),
     }
     return tab_page(request, benchmark, "gates", context)
@@ -95,10 +106,14 @@ def dataset_gates(request: HttpRequest, pk: int) -> HttpResponseBase:
     report = dataset_report(dataset, candidate_of(request))
     if (kind := request.GET.get("as", "")) in ("junit", "json"):
         return reported(report, kind)
+    runs = listed(held.workspace).filter(dataset_version__dataset=dataset, status=RunStatus.COMPLETED)
+    done = runs.order_by("-id").only("alias", "config")[:NAMES]
+    aliases = list(dict.fromkeys(run.alias for run in done))
     context = {
         "dataset": dataset,
         "report": report,
-        "rules": rules(),
+        "rules": rules(held, aliases, (name for run in done for name in run.scorer_names)),
+        "aliases": aliases,
         "can_edit": held.can_edit,
         "model": request.GET.get("model", ""),
     }
