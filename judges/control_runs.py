@@ -9,6 +9,7 @@ from judges.calling import Judged, Unavailable, judge_all
 from judges.controls import Case, control_cases, is_false_pass
 from judges.kinds.base import Frozen, JudgeVerdict
 from judges.models import ControlCheck, JudgeVersion, frozen
+from judges.spending import purse_of
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 
@@ -22,7 +23,7 @@ def control_check_finish(check: ControlCheck) -> None:
         models = _models(check.version)
         cases = list(control_cases(shape))
         materials = [Material(case.item, case.response, case.other) for case in cases]
-        judged = judge_all(shape, models, materials, tries=TRIES)
+        judged = judge_all(shape, models, materials, purse_of(check.version.judge.workspace_id), tries=TRIES)
         found = [_case(shape, case, each) for case, each in zip(cases, judged, strict=True)]
         _store(check, found)
     except Unavailable as why:

@@ -15,6 +15,7 @@ from judges.draft import Draft
 from judges.models import ControlCheck, Judge, JudgeVersion, fields_of, fingerprint_of, model_fields
 from judges.rubrics import RUBRICS
 from judges.selectors import Sampled, newest_version
+from judges.spending import purse_of
 from judges.tasks import control_check_run
 from judges.templating import TemplateProblem
 from workspaces import audit
@@ -106,9 +107,10 @@ def ask(
 ) -> list[Judged]:
     """Asks the draft's models about the materials, now. Calls out: not inside a transaction.
 
-    Raises ValidationError by field, Unavailable."""
+    The calls count in the workspace's month. Raises ValidationError by field, Unavailable."""
     ready = _ready(access, draft, sampled)
-    return judge_all(ready.frozen(), ready.models, materials, timeout_s=PREVIEW_TIMEOUT_S)
+    purse = purse_of(access.workspace.pk)
+    return judge_all(ready.frozen(), ready.models, materials, purse, timeout_s=PREVIEW_TIMEOUT_S)
 
 
 @transaction.atomic

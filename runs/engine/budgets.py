@@ -105,8 +105,13 @@ def _month_scope(ceilings: Ceilings) -> Scope:
     month = timezone.now().date().replace(day=1)
     spend, _ = MonthlySpend.objects.get_or_create(workspace_id=ceilings.workspace_id, month=month)
     spend = MonthlySpend.objects.select_for_update().get(pk=spend.pk)
-    reserved = _reserved(run__workspace_id=ceilings.workspace_id)
+    reserved = reserved_in(ceilings.workspace_id)
     return ceilings.month, Amount(spend.cost, spend.tokens), reserved, f"{month:%B %Y}"
+
+
+def reserved_in(workspace_id: int) -> Amount:
+    """What is held back for calls of the workspace's runs."""
+    return _reserved(run__workspace_id=workspace_id)
 
 
 def _reserved(**of: int) -> Amount:
@@ -136,14 +141,7 @@ def _words(scopes: Sequence[Scope], amount: Amount) -> str:
             continue
         if reserved != Amount():
             return ""
-        in_money = ceiling.cost is not None and spent.cost + amount.cost > ceiling.cost
-        said = (
-            f"${ceiling.cost:,.2f} is reached: ${spent.cost:,.4f} is spent "
-            f"and the next item may take ${amount.cost:,.4f}."
-            if in_money
-            else f"{ceiling.tokens:,} tokens is reached: {spent.tokens:,} are used "
-            f"and the next item may take {amount.tokens:,}."
-        )
+        said = reached(ceiling, spent, amount, "the next item")
         if where == "run":
             return f"The run's ceiling of {said} Raise the ceiling, then resume."
         return (
@@ -151,3 +149,16 @@ def _words(scopes: Sequence[Scope], amount: Amount) -> str:
             "An administrator can raise it in the admin; resume then, or next month."
         )
     return ""
+
+
+def reached(ceiling: Ceiling, spent: Amount, amount: Amount, what: str) -> str:
+    """How a ceiling that does not admit the amount as well is told, from its figure on."""
+    if ceiling.cost is not None and spent.cost + amount.cost > ceiling.cost:
+        return (
+            f"${ceiling.cost:,.2f} is reached: ${spent.cost:,.4f} is spent "
+            f"and {what} may take ${amount.cost:,.4f}."
+        )
+    return (
+        f"{ceiling.tokens:,} tokens is reached: {spent.tokens:,} are used "
+        f"and {what} may take {amount.tokens:,}."
+    )
