@@ -33,7 +33,7 @@ def test_weights_and_bounds_of_two_parts() -> None:
 
 
 def test_coverage_of_the_overall_interval() -> None:
-    """95 % within 93.5 to 96.5 of 4,000 draws at unequal parts and weights."""
+    """95 % of 4,000 draws at unequal parts and weights, within Monte Carlo error."""
     rng, hits, draws = np.random.default_rng(5), 0, 4000
     p, n, weight = (0.85, 0.4, 0.6), (200, 120, 300), (1.0, 2.0, 0.5)
     truth = float(np.average(p, weights=weight))
@@ -42,7 +42,7 @@ def test_coverage_of_the_overall_interval() -> None:
         parts = zip(drawn, n, weight, strict=True)
         found = overall([Weighted(wilson(int(k), m), w) for k, m, w in parts])
         hits += bool(found.low is not None and found.high is not None and found.low <= truth <= found.high)
-    assert 0.935 <= hits / draws <= 0.965
+    assert 0.94 <= hits / draws <= 0.96
 
 
 def test_no_figure_where_a_part_has_none() -> None:
@@ -66,7 +66,7 @@ def test_the_type_one_error_of_several_parts() -> None:
             parts.append(PartPair(pair[0], pair[1], True, weight, np.arange(n)))
         test = difference(parts).test
         called += bool(test.p is not None and test.p < 0.05)
-    assert called / draws <= 0.06
+    assert called / draws <= 0.055
 
 
 def test_one_part_is_exact_mcnemar_and_items_meet_by_key() -> None:
