@@ -351,3 +351,45 @@ class ItemAsset(models.Model):
 
     def __str__(self) -> str:
         return f"asset {self.position} of item {self.item_id}"
+
+
+class Paraphrase(models.Model):
+    """An item's question in other words, drafted by a model and decided on by a person.
+
+    An approved one has a number within its item and keeps its words for good: runs were asked with it. One that
+    is withdrawn is not launched again.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "To decide"
+        APPROVED = "approved", "Approved"
+        DROPPED = "dropped", "Dropped"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        UNREAD = "unread", "Could not be read"
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="paraphrases")
+    number = models.PositiveSmallIntegerField(null=True, help_text="From 1 within the item, once approved")
+    text = models.TextField(help_text="Or why the response could not be read")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
+    model_name = models.CharField(max_length=200)
+    run_id = models.BigIntegerField(help_text="That drafted it; it may be gone")
+    seq = models.PositiveIntegerField(help_text="The run's trial whose response holds it")
+    edited = models.BooleanField(default=False)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["item", "number"], name="paraphrase_number_once"),
+            models.CheckConstraint(
+                condition=~models.Q(state="approved") | models.Q(number__isnull=False),
+                name="paraphrase_approved_numbered",
+            ),
+        ]
+        indexes = [models.Index(fields=["run_id", "seq"], name="paraphrase_by_trial")]
+
+    def __str__(self) -> str:
+        return f"paraphrase {self.number or self.pk} of item {self.item_id}"
