@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from runs import selectors_by_hand, services
 from runs.models import BY_HAND, Run
+from runs.pack_form import form_of
 from runs.packs import BadPack, pack_of
 from runs.services.by_hand import MOST_BYTES
 from runs.views.asked import as_workspace_request, is_htmx, run_or_404, whole
@@ -95,7 +96,7 @@ def _page(
 @require_GET
 @of_hand_run
 def pack(request: HttpRequest, run: Run) -> HttpResponse:
-    """The signed pack, or with `?as=text` its prompts to read and print."""
+    """The signed pack; with `?as=form` as a page to fill in offline, `?as=text` its prompts to print."""
     prompts = selectors_by_hand.prompts_of(run)
     name = f"run-{run.pk}.pack"
     if request.GET.get("as") == "text":
@@ -103,6 +104,11 @@ def pack(request: HttpRequest, run: Run) -> HttpResponse:
             list(_printed(run, prompts)),
             content_type="text/plain; charset=utf-8",
             headers={"Content-Disposition": f'inline; filename="{name}.txt"'},
+        )
+    if request.GET.get("as") == "form":
+        return HttpResponse(
+            form_of(pack_of(run, prompts, run.total)),
+            headers={"Content-Disposition": f'attachment; filename="{name}.html"'},
         )
     return JsonResponse(
         pack_of(run, prompts, run.total),

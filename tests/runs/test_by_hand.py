@@ -1,6 +1,7 @@
 """A model that exists only as a website: signed packs, answers by hand, scoring by the engine."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,21 @@ def test_a_pack_holds_prompts_alone(by_hand: Launched) -> None:
     assert SECRET not in text and "numeric" not in text
     assert [row["prompt"] for row in pack["rows"]] == ["Be short. Name it."]
     assert pack["dataset"]["content_hash"] == run.dataset_version.content_hash
+
+
+def test_the_offline_form_holds_prompts_alone_and_nothing_that_runs(
+    by_hand: Launched, client_of: Callable[[User], Client], viewer: User
+) -> None:
+    hostile = "</script><script>alert(1)</script><!-- & \u2028 é"
+    run = by_hand([{"prompt": hostile, "references": [SECRET], "responses": {"other": SECRET}}])
+    page = client_of(viewer).get(f"/w/alpha/runs/{run.pk}/by-hand/pack/?as=form")
+    assert page["Content-Disposition"] == f'attachment; filename="run-{run.pk}.pack.html"'
+    text = page.content.decode()
+    assert SECRET not in text and "alert(1)</script>" not in text
+    assert text.count("<script") == 2 and not re.search(r"(src|href)=|https?://", text)
+    assert "default-src &#x27;none&#x27;; script-src &#x27;sha256-" in text
+    data = text.partition('id="pack">')[2].partition("</script>")[0]
+    assert json.loads(data) == json.loads(json.dumps(pack_of(run, prompts_of(run), run.total)))
 
 
 def test_several_messages_are_told_apart(by_hand: Launched) -> None:
