@@ -27,7 +27,7 @@ from workspaces.models import Role
 
 SAMPLE_ROWS = 200
 SAMPLE_BYTES = 8 << 20
-CHECKED_BYTES = 20 << 20  # a larger file is checked while it is imported
+CHECKED_BYTES = 8 << 20  # a larger file is checked while it is imported
 TEXT_FORMATS = ("csv", "jsonl", "json")  # a small file of another format may hold much
 KEPT = timedelta(days=1)
 REPORT_EVERY_S = 0.5

@@ -28,7 +28,7 @@ from datasets.uploading import (
 from workspaces.access import Access
 from workspaces.models import User
 
-INLINE_BYTES = 5 << 20  # up to here the import is done in the request
+INLINE_BYTES = 2 << 20  # up to here the import is done in the request
 
 
 class UploadRefused(ValueError):
