@@ -1,4 +1,4 @@
-"""A finished run many times as large, made by copying rows: executing a million items would take too long."""
+"""Large finished runs made by copying rows: executing a million items would take too long."""
 
 import math
 from typing import Any
@@ -49,6 +49,57 @@ def enlarged(run_id: int, times: int) -> int:
     differing = check_run(copy.pk)
     assert not differing, f"counters of the copy differ from COUNT(*): {differing}"
     return int(copy.pk)
+
+
+@transaction.atomic
+def twin(run_id: int) -> int:
+    """The id of a run over the same items that does otherwise on every third: to compare with. It has no
+    attempts, log or grid."""
+    run, copy = Run.objects.get(pk=run_id), Run.objects.get(pk=run_id)
+    copy.pk, copy.alias, copy._state.adding = None, "twin", True
+    copy.save(force_insert=True)
+    other = "CASE WHEN old.seq %% 3 = 0 THEN NOT old.passed ELSE old.passed END"
+    copy_rows(Trial, "runs_trial old WHERE run_id = %s", [run.pk], run_id=str(copy.pk), passed=other)
+    copy_scores(copy.pk, "old.passed", scorer=f"'{run.scorer_names[0]}'", answer="old.answer")
+    return int(copy.pk)
+
+
+@transaction.atomic
+def judged(run_id: int, judges: int) -> None:
+    """Gives a run so many finished judges, each with a verdict and a reason for every response."""
+    run, entries = Run.objects.get(pk=run_id), []
+    for name in [f"judge-{number + 1}" for number in range(judges)]:
+        judging = Run.objects.get(pk=run_id)
+        judging.pk, judging.judged, judging.scorer, judging._state.adding = None, run, name, True
+        judging.config = run.config | {"judge": {"kind": "classify", "both_orders": False}}
+        judging.save(force_insert=True)
+        entries.append(
+            {"key": "judge", "name": name, "title": name, "kind": "classify", "version": 1, "panel": "",
+             "judging": judging.pk}
+        )  # fmt: skip
+        answer = "CASE WHEN old.seq %% 3 = 0 THEN 'Wrong' ELSE 'Correct' END"
+        copy_scores(run_id, "old.seq %% 3 <> 0", scorer=f"'{name}'", answer=answer)
+    run.config["judges"] = entries
+    run.save(update_fields=["config"])
+
+
+def copy_scores(run_id: int, passed: str, *, scorer: str, answer: str) -> None:
+    """A score for each trial of a run, and their tally; the values are SQL over the trial `old`."""
+    hit = f"CASE WHEN {passed} THEN 1 ELSE 0 END"
+    reason = "'What is asked for is there, and every part of it agrees with the reference.'"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO runs_score (run_id, trial_id, scorer, value, passed, answer, explanation) "
+            f"SELECT run_id, id, {scorer}, {hit}, {passed}, {answer}, {reason} "
+            "FROM runs_trial old WHERE run_id = %s ORDER BY id",
+            [run_id],
+        )
+        cursor.execute(
+            "INSERT INTO runs_tally (run_id, scorer, section, scored, passed, value_sum, value_sum_squares) "
+            f"SELECT run_id, {scorer}, section, COUNT(*), SUM({hit}), SUM({hit}), SUM({hit}) "
+            "FROM runs_trial old WHERE run_id = %s GROUP BY run_id, section",
+            [run_id],
+        )
 
 
 def larger_version(old: DatasetVersion, times: int) -> DatasetVersion:

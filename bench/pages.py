@@ -1,8 +1,9 @@
 """The web side: `make bench-pages`, or `python -m bench.pages --items 100000 --times 10`.
 
 Server time and queries of the pages on a real run of --items, executed against the stub endpoint,
-and on a copy of it --times as large; then --sockets on --live runs (bench.live).
-Each page is asked five times in this process, warm; printed is the median.
+and on copies of it --times as large, each with a twin over the same items to compare with; the first has
+three judges as well. Then --sockets on --live runs (bench.live). Each page is asked once, which is `first`,
+and five times warm in this process; printed is the median. At the end stands what must be reached.
 """
 
 import argparse
@@ -32,7 +33,9 @@ SAID = """
   {frames_per_second:,.0f} frames/s, {mb_per_second:.1f} MB/s; {opened} opened in {opened_s:.1f} s,
   {retried} handshakes repeated, {lost} sockets lost
   web process {web_cores:.2f} cores, {web_rss_mb:.0f} MB; the browsers' process {client_cores:.2f} cores"""
-HEAD = f"  {'page':<34} {'items':>9} {'database':<9} {'ms':>8} {'CPU ms':>7} {'queries':>8} {'kB':>7}"
+COLUMNS = f"{'ms':>8} {'CPU ms':>7} {'first':>8} {'queries':>8} {'kB':>7}"
+HEAD = f"  {'page':<34} {'items':>9} {'database':<9} {COLUMNS}"
+JUDGES = 3
 
 
 def flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -47,33 +50,49 @@ def flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def paths(run_id: int, items: int, asked_for: int) -> dict[str, str]:
-    """What a person opens, by its name. Comparisons do not exist yet, so they have no row."""
-    board, middle = "/w/bench/runs/", items // 2
-    run, api = f"{board}{run_id}/", f"/api/v1/runs/{run_id}"
+def paths(run: Any, twin: int, asked_for: int) -> dict[str, str]:
+    """What a person opens, by its name."""
+    from django.urls import reverse
+
+    board, middle = "/w/bench/runs/", run.total // 2
+    page, api = f"{board}{run.pk}/", f"/api/v1/runs/{run.pk}"
+    both = f"runs={run.pk},{twin}"
     return {
         "board": board,
-        "inspector": run,
-        "inspector, a page in the middle": f"{run}?after={middle}",
-        "inspector, the page before it": f"{run}?before={middle}",
-        "inspector, correct, in the middle": f"{run}?verdict=correct&after={middle}",
-        "inspector, incorrect": f"{run}?verdict=incorrect",
-        "inspector, errors": f"{run}?verdict=errored",
-        "inspector, one section": f"{run}?section=part-3",
-        "item, in the drawer": f"{run}?item={middle}",
-        "search, a hit in the middle": f"{run}?q=Question+{asked_for}:",
-        "search, no hit": f"{run}?q=nothing-like-this",
+        "inspector": page,
+        "inspector, a page in the middle": f"{page}?after={middle}",
+        "inspector, the page before it": f"{page}?before={middle}",
+        "inspector, correct, in the middle": f"{page}?verdict=correct&after={middle}",
+        "inspector, incorrect": f"{page}?verdict=incorrect",
+        "inspector, unscored": f"{page}?verdict=unscored",
+        "inspector, errors": f"{page}?verdict=errored",
+        "inspector, waiting": f"{page}?verdict=waiting",
+        "inspector, one section": f"{page}?section=part-3",
+        "inspector, one section, incorrect": f"{page}?section=part-3&verdict=incorrect",
+        "item, in the drawer": f"{page}?item={middle}",
+        "search, a hit in the middle": f"{page}?q=Question+{asked_for}:",
+        "search, no hit": f"{page}?q=nothing-like-this",
+        "item, in the drawer of a search": f"{page}?q=nothing-like-this&item={middle}",
+        "failed attempts": reverse("runs:attempts", args=["bench", run.pk]),
+        "an item's history": reverse("runs:item_history", args=["bench", run.trials.first().item_id]),
+        "items, the hardest first": reverse("runs:difficulty", args=["bench", run.dataset_version_id]),
+        "figures": reverse("runs:metrics", args=["bench", run.pk]),
+        "comparison": f"/w/bench/compare/?{both}",
+        "comparison, A right, B wrong": f"/w/bench/compare/?{both}&a=right&b=wrong",
         "API: run": api,
         "API: a page of trials": f"{api}/trials?limit=50",
+        "API: comparison": f"/api/v1/comparisons?{both}&workspace=bench",
     }
 
 
 def asked(client: Any, path: str) -> dict[str, float]:
-    """Median milliseconds and those of CPU in this process, queries and kB of an answer."""
+    """Median milliseconds and those of CPU in this process, those of the first time, queries, kB."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
+    began = time.perf_counter()
     client.get(path)  # warms what a process keeps
+    first = (time.perf_counter() - began) * 1000
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(path)
     count = len(queries)  # the next request forgets them
@@ -84,7 +103,7 @@ def asked(client: Any, path: str) -> dict[str, float]:
         client.get(path)
         times.append((time.perf_counter() - started) * 1000)
         used.append((time.process_time() - before) * 1000)
-    figures = {"ms": statistics.median(times), "cpu_ms": statistics.median(used)}
+    figures = {"ms": statistics.median(times), "cpu_ms": statistics.median(used), "first_ms": first}
     return figures | {"queries": count, "kb": len(answer.content) / 1000}
 
 
@@ -99,7 +118,7 @@ def pages(database: str, base_url: str, items: int, times: Sequence[int]) -> Ite
     from django.conf import settings
     from django.test import Client
 
-    from bench.enlarge import enlarged
+    from bench.enlarge import enlarged, judged, twin
     from runs.models import Run
     from workspaces.models import User
 
@@ -111,8 +130,10 @@ def pages(database: str, base_url: str, items: int, times: Sequence[int]) -> Ite
         started = time.perf_counter()
         runs.append(enlarged(run_id, larger))
         print(f"{database}: {larger} times as large in {time.perf_counter() - started:.0f} s", flush=True)
+    judged(run_id, JUDGES)
+    client.get("/w/bench/runs/")  # templates and connections are not what a first time measures
     for run in Run.objects.filter(pk__in=runs).order_by("total"):
-        for name, path in paths(run.pk, run.total, items // 2).items():
+        for name, path in paths(run, twin(run.pk), items // 2).items():
             line = {"case": "page", "page": name, "database": database, "items": run.total}
             yield line | asked(script if path.startswith("/api/") else client, path)
 
@@ -131,10 +152,9 @@ def page_lines(database: str, options: argparse.Namespace) -> list[dict[str, Any
             lines = list(pages(database, stub.base_url, options.items, times))
     print(HEAD)
     for line in lines:
-        print(
-            f"  {line['page']:<34} {line['items']:>9,} {database:<9} {line['ms']:>8.1f} "
-            f"{line['cpu_ms']:>7.1f} {line['queries']:>8} {line['kb']:>7.0f}", flush=True,
-        )  # fmt: skip
+        times = f"{line['ms']:>8.1f} {line['cpu_ms']:>7.1f} {line['first_ms']:>8.1f}"
+        named = f"{line['page']:<34} {line['items']:>9,} {database:<9}"
+        print(f"  {named} {times} {line['queries']:>8} {line['kb']:>7.0f}", flush=True)
     return lines
 
 
@@ -158,8 +178,33 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         lines += apart(database, options)
     kept = ({name: rounded(value) for name, value in line.items()} | stamp() for line in lines)
     report.keep(kept, options.output)
+    print(verdicts(lines))
     print(f"\n{len(lines)} lines kept in {options.output}")
     return lines
+
+
+PAGE_MS, FRAME_MS, SIZE = 100, 700, 100_000
+
+
+def verdicts(lines: Sequence[dict[str, Any]]) -> str:
+    """Each target, the worst figure, and whose it is."""
+    asked_pages = [line for line in lines if line["case"] == "page" and line["items"] <= SIZE]
+    sockets = [line for line in lines if line["case"] == "sockets"]
+    told = ["", "Targets (the worst of each)"]
+    for says, most, figure, rows in (
+        (f"ms of server time, every page of a run of {SIZE:,} items", PAGE_MS, "ms", asked_pages),
+        ("ms from record to frame, median", FRAME_MS, "p50_ms", sockets),
+        ("sockets lost", 0, "lost", sockets),
+        ("records without a frame", 0, "records_without_frame", sockets),
+    ):
+        worst = max(rows, key=lambda line: line[figure], default=None)
+        if worst is None:
+            told.append(f"  {'not measured':<12} {'':>8} {f'≤ {most}':>7}  {says}")
+            continue
+        verdict = "reached" if worst[figure] <= most else "MISSED"
+        whose = ", ".join(str(worst[name]) for name in ("page", "database") if name in worst)
+        told.append(f"  {verdict:<12} {worst[figure]:>8.1f} {f'≤ {most}':>7}  {says}  ({whose})")
+    return "\n".join(told)
 
 
 def apart(database: str, options: argparse.Namespace) -> list[dict[str, Any]]:
