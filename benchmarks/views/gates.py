@@ -107,7 +107,7 @@ def dataset_gates(request: HttpRequest, pk: int) -> HttpResponseBase:
     if (kind := request.GET.get("as", "")) in ("junit", "json"):
         return reported(report, kind)
     runs = listed(held.workspace).filter(dataset_version__dataset=dataset, status=RunStatus.COMPLETED)
-    done = runs.order_by("-id").only("alias", "config")[:NAMES]
+    done = runs.order_by("-id")[:NAMES]
     aliases = list(dict.fromkeys(run.alias for run in done))
     context = {
         "dataset": dataset,

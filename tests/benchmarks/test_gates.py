@@ -138,6 +138,18 @@ def test_page_and_api(
     assert suite.attrib["tests"] == "1" and suite.attrib["failures"] == "0"
 
 
+def test_forms_offer_the_names_that_may_be_meant(
+    held: Access, pair: Benchmark, model: Any, client_of: Callable[[User], Client], editor: User
+) -> None:
+    judge_create(held, draft_of_rubric(held.workspace, "correctness", model_ids=[model().pk]))
+    dataset = pair.parts.get().version.dataset
+    for path in (f"{pair.pk}/gates/", f"gates/dataset/{dataset.pk}/"):
+        html = client_of(editor).get(f"/w/alpha/benchmarks/{path}").content.decode()
+        for name in ("old", "new", "numeric", "Correctness"):
+            assert f'<option value="{name}"></option>' in html, name
+        assert "exits 0, 100 on fail" in html
+
+
 def test_the_command(held: Access, pair: Benchmark, tmp_path: Path) -> None:
     gate_create(held, pair, rule="triaged", options={})
     file, out = tmp_path / "gates.xml", StringIO()
