@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from runs import selectors_pages, selectors_trying, services
 from runs.forms import LaunchForm, initial_of_run
-from runs.models import BY_HAND
+from runs.models import BY_HAND, Run
 from runs.selectors import runs_of
 from runs.services import LaunchPlan, LaunchProblems
 from runs.views.asked import as_workspace_request, is_htmx, whole
@@ -87,7 +87,14 @@ def sheet_context(request: HttpRequest) -> dict[str, Any]:
     form = LaunchForm(workspace, initial=initial)
     if run is None:
         form.choose_defaults()
-    return _context(request, form)
+    return _context(request, form) | {"subset_gone": _subset_gone(run, form) if run else ""}
+
+
+def _subset_gone(run: Run, form: LaunchForm) -> str:
+    """The name of the run's subset, if it was deleted since."""
+    subset = run.config["dataset"].get("subset", {})
+    gone = subset and subset.get("id") not in {each.pk for each in form.subsets}
+    return str(subset.get("name") or "without a name") if gone else ""
 
 
 def _context(request: HttpRequest, form: LaunchForm) -> dict[str, Any]:

@@ -49,6 +49,19 @@ def subset_of(access: Access, version: DatasetVersion, **values: Any) -> Subset:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_running_again_says_that_the_subset_is_gone(
+    alpha_access: Access, dataset: Any, launched: Launched, editor: User, client_of: Callable[[User], Client]
+) -> None:
+    version = dataset(40)
+    subset = subset_of(alpha_access, version, name="Hard ones", size=6)
+    made = launched(version=version, subset_id=subset.pk)
+    url, client = f"/w/alpha/runs/launch/?from={made.pk}", client_of(editor)
+    assert "was deleted" not in client.get(url).content.decode()
+    subset.delete()
+    assert "“Hard ones” of that run was deleted" in client.get(url).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_run_on_a_subset_asks_its_items_alone(
     engine: None, alpha_access: Access, dataset: Any, launched: Launched
 ) -> None:
