@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from runs.api import AttemptViewSet, EvaluationViewSet, RunViewSet, TrialViewSet
 from runs.api_by_hand import HandAnswerViewSet
+from runs.api_figures import RunFiguresView
 from runs.api_judges import JudgeViewSet
 from runs.api_misses import MissesChatView, MissesView
 
@@ -17,6 +18,7 @@ router.register(r"runs/(?P<run_id>\d{1,18})/answers", HandAnswerViewSet, basenam
 router.register(r"runs/(?P<run_id>\d{1,18})/judges", JudgeViewSet, basename="run-judge")
 
 urlpatterns = [
+    path("runs/<int:run_id>/figures", RunFiguresView.as_view(), name="run-figures"),
     path("runs/<int:run_id>/misses", MissesView.as_view(), name="run-misses"),
     path("runs/<int:run_id>/misses/chat", MissesChatView.as_view(), name="run-misses-chat"),
     path("", include(router.urls)),

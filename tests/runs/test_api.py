@@ -267,6 +267,7 @@ ROUTES = [
     ("POST", "/runs/{run}/pause", WRITE),
     ("POST", "/runs/{run}/resume", WRITE),
     ("POST", "/runs/{run}/retry", WRITE),
+    ("GET", "/runs/{run}/figures", READ),
     ("GET", "/runs/{run}/judges", READ),
     ("POST", "/runs/{run}/judges", WRITE),
     ("GET", "/runs/{run}/answers", 404),  # this run is not filled in by hand
@@ -332,6 +333,7 @@ def test_every_route_of_the_api_is_in_that_table(api: Api) -> None:
         for ours_, theirs in plain.items():
             path = path.replace(ours_, theirs)
         path = path.replace("{id}/trials", "{run_id}/trials").replace("{id}/attempts", "{run_id}/attempts")
+        path = path.replace("{id}/figures", "{run_id}/figures")
         path = path.replace("{id}/judges", "{run_id}/judges").replace("{id}/answers", "{run_id}/answers")
         tried.add((method, "/runs/{id}/export/{kind}" if "/export/" in path else path))
     assert tried == ours

@@ -173,3 +173,27 @@ def test_weights_of_items_are_used_and_said(
 def test_without_weights_nothing_is_said_of_them(client: Client, run: Run) -> None:
     html = client.get(url_of(run)).content.decode()
     assert "eight" not in html.partition('id="figures"')[2] and "weights" not in run.summary
+
+
+def test_the_api_gives_the_same_figures(
+    client: Client, run: Run, launched: Callable[..., Run], dataset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(which: Run, **query: str) -> Any:
+        head = {"X-Workspace": "alpha"}
+        return client.get(f"/api/v1/runs/{which.pk}/figures", query, headers=head)
+
+    found = asked(run, scorer="token_f1", cluster="document").json()
+    assert (found["scorer"], found["cluster"], found["trials"]) == ("token_f1", "document", 24)
+    assert found["cluster_keys"] == ["document"] and not found["weights"]
+    accuracy = found["metrics"][0]
+    assert accuracy["overall"]["n"] == 24 and "clustered" in accuracy["overall"]["interval"]
+    assert accuracy["sections"]["odd"]["denominator"] == "12 scored trials"
+    wrong = asked(run, scorer="none", cluster="none")
+    assert wrong.status_code == 400 and "scorer" in wrong.content.decode()
+    weighted = asked(weighted_run(launched, dataset)).json()
+    assert "from 1 to 9" in weighted["weights"]
+    assert "weighted_accuracy" in [row["key"] for row in weighted["metrics"]]
+    monkeypatch.setattr(service, "AT_ONCE_UP_TO", 10)
+    monkeypatch.setattr(task, "delay_on_commit", lambda *args: None)
+    cache.clear()
+    assert asked(run).status_code == 202 and asked(run)["Retry-After"] == "2"
