@@ -156,6 +156,7 @@ ENGINE_MIN_FREE_MB = env.integer("EVALPORTAL_ENGINE_MIN_FREE_MB", 200)  # runs p
 # People
 AUTH_USER_MODEL = "workspaces.User"
 JUDGE_PURSE = "runs.services.purse.MonthPurse"  # counts what judges are asked outside of runs
+JUDGE_RESPONSES = "runs.selectors_responses.RunResponses"  # what judges are tried on
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -99,7 +99,9 @@ class JudgeViewSet(ListModelMixin, RetrieveModelMixin, WorkspaceViewSet):
     def preview(self, request: Request, pk: str) -> Response:
         judge, form = self.get_object(), PreviewSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        sampled = selectors.sampled_of(self.access.workspace, form.validated_data["dataset_version"])
+        sampled = selectors.sampled_of(
+            self.access.workspace, form.validated_data["dataset_version"], form.validated_data["source"]
+        )
         if sampled is None:
             raise ValidationError({"dataset_version": ["There is no such version."]})
         try:

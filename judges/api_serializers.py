@@ -106,7 +106,7 @@ class RubricSerializer(serializers.Serializer[Any]):
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
-    """Sources of responses: `recorded:NAME`, `reference` or `typed`."""
+    """Sources of responses: `recorded:NAME`, `run:ID`, `reference` or `typed`."""
 
     dataset_version = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     source = serializers.CharField(default=TYPED)  # type: ignore[assignment]

@@ -13,6 +13,7 @@ from judges.asking import Material
 from judges.metrics import Estimate
 from judges.metrics.clustered import clustered_share
 from judges.models import DECIDING, ControlCheck, Judge, JudgeVersion
+from judges.sources import RUN, run_responses
 from registry.models import RegisteredModel
 from registry.selectors import by_title, models_for
 from workspaces.models import Workspace
@@ -109,12 +110,17 @@ def _text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Sampled:
-    """The first items of a dataset's version as a judge is shown them, and where responses may come from."""
+    """The first items of a dataset's version as a judge is shown them, and where responses may come from.
 
+    With `answered_by`, a run in words, they are the first that it answered."""
+
+    workspace: Workspace
     version: DatasetVersion
     columns: Sequence[str]
     rows: Sequence[Item]
     items: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    runs: Sequence[tuple[str, str]] = ()
+    answered_by: str = ""
 
     @property
     def title(self) -> str:
@@ -129,18 +135,30 @@ class Sampled:
         """Value and words of what can stand for a response."""
         recorded = [(f"recorded:{name}", f"{name}, recorded") for name in self.version.response_models[:20]]
         reference = [(REFERENCE, "the reference itself")] if self.has_references else []
-        return [*recorded, *reference, (TYPED, "a response that I type")]
+        return [*recorded, *self.runs, *reference, (TYPED, "a response that I type")]
 
 
-def sampled_of(workspace: Workspace, version_id: int | None) -> Sampled | None:
-    """The version that is asked for, if the workspace has it."""
+def sampled_of(workspace: Workspace, version_id: int | None, source: str = "") -> Sampled | None:
+    """The version that is asked for, if the workspace has it. From a run the first items that it answered."""
     version = ready_versions(workspace).filter(pk=version_id).first() if version_id else None
     if version is None:
         return None
-    rows = list(Item.objects.filter(version=version).order_by("position")[:SAMPLED_ITEMS])
+    runs = run_responses()
+    answered = runs.first_items(workspace, version, source, SAMPLED_ITEMS) if source.startswith(RUN) else ()
+    items = Item.objects.filter(version=version).order_by("position")
+    rows = list((items.filter(pk__in=answered) if answered else items)[:SAMPLED_ITEMS])
     mappings = Item.objects.filter(version=version).order_by("position").values_list("metadata", flat=True)
     columns = dict.fromkeys(name for metadata in mappings[:COLUMN_ITEMS] for name in metadata or {})
-    return Sampled(version, list(columns), rows, [item_fields(row) for row in rows])
+    offered = runs.offered(workspace, version)
+    return Sampled(
+        workspace=workspace,
+        version=version,
+        columns=list(columns),
+        rows=rows,
+        items=[item_fields(row) for row in rows],
+        runs=offered,
+        answered_by=dict(offered).get(source, "") if answered else "",
+    )
 
 
 def item_fields(item: Item) -> dict[str, Any]:
@@ -161,12 +179,20 @@ def materials_of(
 ) -> list[tuple[Item, Material | None]]:
     """Each sampled item with what is judged of it; None where a source has no response to it."""
     found = []
+    first_of, second_of = _of_run(sampled, source), _of_run(sampled, other) if compares else {}
     for row, item in zip(sampled.rows, sampled.items, strict=True):
-        first = _response(row, source, typed)
-        second = _response(row, other, typed_other) if compares else None
+        first = first_of.get(row.pk, _response(row, source, typed))
+        second = second_of.get(row.pk, _response(row, other, typed_other)) if compares else None
         complete = first is not None and (not compares or second is not None)
         found.append((row, Material(item, first or "", second) if complete else None))
     return found
+
+
+def _of_run(sampled: Sampled, source: str) -> dict[int, str]:
+    if not source.startswith(RUN):
+        return {}
+    ids = [row.pk for row in sampled.rows]
+    return run_responses().responses(sampled.workspace, sampled.version, source, ids)
 
 
 def _response(item: Item, source: str, typed: str) -> str | None:

@@ -7,6 +7,7 @@ from judges import views
 app_name = "judges"
 urlpatterns = [
     path("", views.judge_list, name="list"),
+    path("try/", views.try_on, name="try"),
     path("new/", views.new, name="new"),
     path("new/preview/", views.preview_new, name="preview_new"),
     path("<int:pk>/", views.detail, name="detail"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -61,6 +62,19 @@ def new(request: WorkspaceRequest) -> HttpResponse:
 def detail(request: WorkspaceRequest, pk: int) -> HttpResponse:
     judge = _judge(request, pk)
     return _editor(request, judge, JudgeForm.of(Draft.of(selectors.newest_version(judge))))
+
+
+@require_safe
+@access.requires()
+def try_on(request: WorkspaceRequest) -> HttpResponse:
+    """`?judge=` is a version's id: its judge's page, with `sample` and `source` as what to preview it on."""
+    wanted = request.GET.get("judge", "")
+    number = int(wanted[:18]) if wanted[:18].isascii() and wanted[:18].isdigit() else 0
+    version = get_object_or_404(selectors.versions_in(request.access.workspace), pk=number)
+    kept = {name: request.GET.get(name, "")[:80] for name in ("sample", "source", "other")}
+    page = redirect("judges:detail", request.access.workspace.slug, version.judge_id)
+    page["Location"] += f"?{urlencode({name: value for name, value in kept.items() if value})}#judge-preview"
+    return page
 
 
 @require_POST
@@ -266,7 +280,7 @@ def _sampled(request: WorkspaceRequest) -> Sampled | None:
         newest = ready_versions(request.access.workspace).first()
         return selectors.sampled_of(request.access.workspace, newest.pk if newest else None)
     number = int(wanted[:18]) if wanted[:18].isascii() and wanted[:18].isdigit() else None
-    return selectors.sampled_of(request.access.workspace, number)
+    return selectors.sampled_of(request.access.workspace, number, given.get("source", ""))
 
 
 def _first_draft(request: WorkspaceRequest) -> Draft:
