@@ -82,6 +82,7 @@ class LaunchForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.workspace = workspace
         self.like: Run | None = None
+        self.pairs_lack_judge = False  # items are pairs, and no judge compares
         self.models_offered: list[RegisteredModel] = [
             model for model in models_for(workspace) if model.is_callable
         ]
@@ -171,7 +172,8 @@ class LaunchForm(forms.Form):
         if version is None:
             return
         self.initial.setdefault("dataset_version", version.pk)
-        if asked and (pair := pair_in(version)):
+        pair = pair_in(version) if asked else []
+        if pair:
             self._choose_pair(*pair)
         if version.response_models and (asked or not self.models_offered):
             self.initial.setdefault("responses", "recorded")
@@ -180,7 +182,8 @@ class LaunchForm(forms.Form):
             self.initial.setdefault("models", [self.models_offered[0].pk])
         self.like = last_run_on(version)
         if self.like is None:
-            self._show([{"key": fitting_scorer(version)}])
+            compared = pair and self.initial["judges"]
+            self._show([] if compared else [{"key": fitting_scorer(version)}])
             return
         self.initial.setdefault("template", self.like.config.get("template", DEFAULT_TEMPLATE))
         self._show(self.like.config.get("scorers", []))
@@ -188,6 +191,7 @@ class LaunchForm(forms.Form):
     def _choose_pair(self, a: str, b: str) -> None:
         """Response A against response B, by the first judge that compares."""
         comparing = [judge.pk for judge in self.judges_offered if judge.kind == "compare"]
+        self.pairs_lack_judge = not comparing
         for name, value in (("recorded", [a]), ("opponent", f"recorded:{b}"), ("judges", comparing[:1])):
             self.initial.setdefault(name, value)
 

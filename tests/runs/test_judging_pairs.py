@@ -23,14 +23,17 @@ def test_the_two_columns_are_compared(
     judge: Callable[..., JudgeVersion], dataset: Callable[..., DatasetVersion],
 ) -> None:  # fmt: skip
     stub.set(script=ScriptedJudge(lambda number, time, body: verdict(winner="A" if time == 1 else "B")))
-    compare = judge("compare")
     rows: list[dict[str, Any]] = [
         {"prompt": f"What is {n} + {n}?", "metadata": {"pair": ["small", "large"]}}
         | {"responses": {"small": f"left {n}", "large": f"right {n}"}}
         for n in (1, 2)
     ]
     version, client = dataset(rows, response_models=["small", "large"]), client_of(editor)
+    page = client.get(LAUNCH, {"dataset_version": version.pk})
+    assert "Create a judge that compares" in page.content.decode()
+    compare = judge("compare")
     form = client.get(LAUNCH, {"dataset_version": version.pk}).context["launch_form"]
+    assert not form.chosen_slots and not form.pairs_lack_judge
     assert form["recorded"].value() == ["small"]
     assert form["opponent"].value() == "recorded:large"
     assert form.chosen_judges == {str(compare.pk)}
