@@ -14,6 +14,7 @@ from analysis.stats.paired import Pairs, pairs_of
 from analysis.stats.power import Design, Detectable, paired_epochs, paired_verdicts, paired_verdicts_like
 from datasets.models import DatasetVersion
 from runs.models import Run, RunStatus
+from runs.variations import DRAFTING_LABEL
 
 BASELINES = 20
 SHARED = 0.5  # of the verdicts' variance, where no two earlier runs tell
@@ -40,6 +41,7 @@ class Advice:
 def baselines(version: DatasetVersion) -> list[Run]:
     """Finished runs on this version, newest first, with their tallies."""
     runs = Run.objects.filter(dataset_version=version, judged=None, status=RunStatus.COMPLETED, done__gt=0)
+    runs = runs.exclude(label=DRAFTING_LABEL)
     return list(runs.prefetch_related("tallies").order_by("-id")[:BASELINES])
 
 

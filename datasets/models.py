@@ -356,8 +356,8 @@ class ItemAsset(models.Model):
 class Paraphrase(models.Model):
     """An item's question in other words, drafted by a model and decided on by a person.
 
-    An approved one has a number within its item and keeps its words for good: runs were asked with it. One that
-    is withdrawn is not launched again.
+    An approved one has a number within its item and keeps its words for good: runs were asked with it. One
+    that is withdrawn is not launched again.
     """
 
     class State(models.TextChoices):

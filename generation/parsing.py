@@ -29,16 +29,22 @@ class Drafted:
 def drafts_in(response: str) -> tuple[list[Drafted], str]:
     """The drafts of a response, and why there is none. JSON may stand in a code block, between other
     words, after reasoning, one object a line; of an answer that was cut off the whole objects count."""
+    values, problem = json_values(response)
+    if problem:
+        return [], problem
+    found = [draft for value in values for draft in _drafts(value, 0)][:MOST]
+    return (found, "") if found else ([], "its JSON holds no question with a reference")
+
+
+def json_values(response: str) -> tuple[list[Any], str]:
+    """Every outermost JSON list or object of a response, and why there is none."""
     piece = AfterReasoning(AfterReasoningOptions()).find(response, ())
     if piece is None:
         return [], "its reasoning does not end; allow more tokens"
     if not piece.text.strip():
         return [], "the response is empty"
     values = list(_values(piece.text))
-    if not values:
-        return [], "there is no JSON in the response"
-    found = [draft for value in values for draft in _drafts(value, 0)][:MOST]
-    return (found, "") if found else ([], "its JSON holds no question with a reference")
+    return values, "" if values else "there is no JSON in the response"
 
 
 def _values(text: str) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from django.db.models.functions import Left
 from datasets.models import DatasetVersion, Item
 from judges.metrics import Estimate, proportion
 from runs.models import ACTIVE_STATUSES, Run, Trial, TrialState
+from runs.variations import DRAFTING_LABEL
 from workspaces.models import Workspace
 
 ROWS = 50
@@ -44,7 +45,7 @@ class HardPage:
 def scored_trials(workspace: Workspace) -> QuerySet[Trial]:
     """Trials with a verdict, of runs and not of judgings."""
     done = Trial.objects.filter(run__workspace=workspace, run__judged=None, state=TrialState.DONE)
-    return done.filter(passed__isnull=False)
+    return done.filter(passed__isnull=False).exclude(run__label=DRAFTING_LABEL)
 
 
 def hardest(
@@ -115,8 +116,11 @@ def history_of(workspace: Workspace, item: Item) -> list[Trial]:
 
 def record_of(workspace: Workspace, item: Item) -> Estimate | None:
     """The share of its scored trials that passed; None before there is one."""
-    trials = _trials_of(workspace, item).filter(state=TrialState.DONE, passed__isnull=False)
-    counts = trials.aggregate(n=Count("pk"), right=Count("pk", filter=Q(passed=True)))
+    # The condition within the count: in the query's own it would lead SQLite to an index of whole runs.
+    scored = Q(state=TrialState.DONE, passed__isnull=False)
+    counts = _trials_of(workspace, item).aggregate(
+        n=Count("pk", filter=scored), right=Count("pk", filter=scored & Q(passed=True))
+    )
     return proportion(counts["right"], counts["n"]) if counts["n"] else None
 
 

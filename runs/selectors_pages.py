@@ -19,6 +19,7 @@ from registry.selectors import models_for
 from runs.metrics import elapsed_s, primary_estimate
 from runs.models import LogLine, Run, Trial
 from runs.selectors import ArchiveFilter, Page, archived
+from runs.variations import DRAFTING_LABEL
 from workspaces.models import Workspace
 
 ARCHIVE_ROWS = 25
@@ -181,6 +182,7 @@ def first_items(version: DatasetVersion, count: int = 1) -> list[Item]:
 def last_run_on(version: DatasetVersion) -> Run | None:
     """The newest run on any version of this one's dataset."""
     runs = Run.objects.filter(dataset_version__dataset=version.dataset_id, judged=None)
+    runs = runs.exclude(label=DRAFTING_LABEL)
     return runs.order_by("-id").first()
 
 

@@ -6,13 +6,18 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
+from datasets.models import Paraphrase
 from runs.models import Run, Score, Trial
 from runs.variations import FIELDS
 
 
 def paraphrases_of(item_ids: Iterable[int]) -> dict[int, dict[int, str]]:
-    """Approved ones by item and number."""
-    return {}
+    """Those that were ever approved, by item and number: runs that asked a withdrawn one still show it."""
+    found: dict[int, dict[int, str]] = {}
+    rows = Paraphrase.objects.filter(item__in=set(item_ids), number__isnull=False).order_by()
+    for item, number, text in rows.values_list("item_id", "number", "text"):
+        found.setdefault(item, {})[number or 0] = text
+    return found
 
 
 def show_as_asked(run: Run, trials: Iterable[Trial]) -> None:

@@ -16,10 +16,12 @@ STRATEGIES = PluginTable(
     (
         ("shuffle_choices", "runs.variations.shuffle_choices:ShuffleChoices"),
         ("templates", "runs.variations.templates:Templates"),
+        ("paraphrases", "runs.variations.paraphrases:Paraphrases"),
     ),
 )
 MAX_VARIANTS = 20  # of one run, over all strategies
 ORIGINAL = "Original"
+DRAFTING_LABEL = "paraphrasing"  # of runs that draft paraphrases: they say nothing of how hard items are
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def _first_index(scorers: Sequence[Mapping[str, Any]]) -> int:
 
 
 __all__ = [
+    "DRAFTING_LABEL",
     "FIELDS",
     "MAX_VARIANTS",
     "MOST",
