@@ -69,6 +69,8 @@ def detail(request: WorkspaceRequest, pk: int) -> HttpResponse:
 def try_on(request: WorkspaceRequest) -> HttpResponse:
     """`?judge=` is a version's id: its judge's page, with `sample` and `source` as what to preview it on."""
     wanted = request.GET.get("judge", "")
+    if not wanted:
+        return redirect("judges:list", request.access.workspace.slug)
     number = int(wanted[:18]) if wanted[:18].isascii() and wanted[:18].isdigit() else 0
     version = get_object_or_404(selectors.versions_in(request.access.workspace), pk=number)
     kept = {name: request.GET.get(name, "")[:80] for name in ("sample", "source", "other")}
