@@ -324,4 +324,5 @@ def test_gsm8k_through_the_pages(editor: User, client_of: Clients, alpha: Worksp
     assert page.context["problem_count"] == 0
     assert page.context["report"].response_count == 4 * 1319
     client.post(url, form_of(page, action="import"))
+    uploading.upload_run(Upload.objects.get().pk)
     assert DatasetVersion.objects.get().item_count == 1319
