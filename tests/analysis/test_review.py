@@ -9,7 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from analysis.models import HumanLabel, ReviewSample
 from analysis.services_labels import ReviewProblem, label_keep, sample_draw
+from judges.draft import Draft
 from judges.models import JudgeVersion
+from judges.services import judge_create
 from runs.models import Run, Trial
 from tests.analysis.conftest import Made
 from workspaces.access import access_for
@@ -131,3 +133,83 @@ def test_the_list_takes_few_queries(
     label = page.context["samples"][0][2].replace("?", f"{REVIEW}label/?", 1)
     with django_assert_max_num_queries(22):
         client.get(label)
+
+
+# Other kinds of judges
+
+
+def scoring(editor: User, model: Any, kind: str, **fields: Any) -> JudgeVersion:
+    template = "{{ response_a }} {{ response_b }}" if kind == "compare" else "{{ response }}"
+    draft = Draft(name=kind, kind=kind, user_template=template, model_ids=[model().pk], **fields)
+    return judge_create(access_for(editor, "alpha"), draft)
+
+
+def shown(client: Client, url: str) -> tuple[Any, str]:
+    page = client.get(url)
+    return page.context["review"].shown, page.content.decode()
+
+
+def kept(client: Client, url: str, shown: Any, judge: JudgeVersion, answer: str) -> Any:
+    back = url.partition("/label/")[2]
+    sent = {"trial": shown.trial.pk, "judge": judge.judge_id, "answer": answer, "back": back, "stay": "1"}
+    return client.post(f"{REVIEW}keep/", sent, follow=True)
+
+
+def test_whole_numbers_have_keys(
+    judged_run: Made, dataset: Any, editor: User, model: Any, client_of: ClientOf
+) -> None:
+    judge = scoring(editor, model, "score", minimum=0, maximum=5, threshold=4, integer=True)
+    run = judged_run(dataset(6), judge, [3, 5, 4, 1, 2, 5])
+    client = client_of(editor)
+    url = drawn(client, run, judge, 3)["Location"]
+    one, html = shown(client, url)
+    assert [(each.key, each.answer, each.passes) for each in one.choices] == [
+        (str(step), str(step), step >= 4) for step in range(6)
+    ]
+    assert 'data-key="0"' in html and 'type="number"' not in html
+    text = kept(client, url, one, judge, "4").content.decode()
+    label = HumanLabel.objects.get()
+    assert (label.answer, label.value, label.passed) == ("4", 4.0, True)
+    assert "What others said" in text and 'aria-pressed="true"' in text
+    assert "has no answer “6”" in kept(client, url, one, judge, "6").content.decode()
+
+
+def test_other_ranges_are_typed(
+    judged_run: Made, dataset: Any, editor: User, model: Any, client_of: ClientOf
+) -> None:
+    judge = scoring(editor, model, "score", minimum=0, maximum=1)
+    run = judged_run(dataset(3), judge, [0.25, 0.5, 0.75])
+    client = client_of(editor)
+    url = drawn(client, run, judge, 3)["Location"]
+    one, html = shown(client, url)
+    assert not one.choices and 'type="number"' in html and 'step="any"' in html and 'data-key="s"' in html
+    kept(client, url, one, judge, "0.4")
+    assert (HumanLabel.objects.get().value, HumanLabel.objects.get().passed) == (0.4, None)
+
+
+def test_of_a_comparison_chance_decides_which_is_first(
+    judged_run: Made, scored_run: Made, dataset: Any, editor: User, model: Any, client_of: ClientOf
+) -> None:
+    """The label is A or B whichever stood first; the other response is that of the same epoch."""
+    judge, version = scoring(editor, model, "compare"), dataset(8)
+    other = scored_run(version, [0, 1] * 8, epochs=2, answers=[f"B{n}" for n in range(1, 17)])
+    run = judged_run(version, judge, [1, 0] * 8, epochs=2)
+    run.config["judges"][0]["opponent"] = other.pk
+    run.save(update_fields=["config"])
+    client = client_of(editor)
+    url = drawn(client, run, judge, 16)["Location"]
+    firsts = set()
+    for at in range(1, 17):
+        one, html = shown(client, f"{url}&at={at}")
+        swapped = one.choices[0].answer == "B"
+        firsts.add(swapped)
+        theirs = f"It is B{one.trial.seq}"
+        assert list(one.responses).index(theirs) == (0 if swapped else 1)
+        assert [each.key for each in one.choices] == ["1", "2", "3"] and one.choices[2].answer == "tie"
+        assert "First response" in html and "Second response" in html
+    assert firsts == {True, False}
+    one, _ = shown(client, f"{url}&at=1")
+    text = kept(client, f"{url}&at=1", one, judge, "B").content.decode()
+    label = HumanLabel.objects.get()
+    assert (label.answer, label.value, label.opponent_id) == ("B", 0.0, other.pk)
+    assert f"A is {run.alias}" in text

@@ -15,16 +15,18 @@ from django.test import Client
 from django.utils import timezone
 
 from analysis.models import TriagedItem
-from analysis.trust import State
+from analysis.services_labels import label_keep
 from benchmarks.models import Benchmark, BenchmarkEvaluation, Gate
-from benchmarks.rules import judge_certified, not_worse
+from benchmarks.rules import not_worse
 from benchmarks.scoring import PartPair
 from benchmarks.selectors_gates import Candidate, benchmark_report, dataset_report
 from benchmarks.services import baseline_set
 from benchmarks.services.gates import BadGate, gate_create
 from datasets.models import DatasetVersion
+from judges.draft import Draft
 from judges.models import ControlCheck
-from judges.services import draft_of_rubric, judge_create
+from judges.services import draft_of_rubric, judge_create, judge_revise
+from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access, access_for
 from workspaces.models import Role, User
 from workspaces.services import token_create
@@ -90,10 +92,12 @@ def test_untriaged_items_fail(held: Access, pair: Benchmark, recorded: Recorded)
 
 
 def test_judges_are_certified_by_controls_and_people(
-    held: Access, recorded: Recorded, benchmark_on: On, model: Any, monkeypatch: pytest.MonkeyPatch
+    held: Access, recorded: Recorded, benchmark_on: On, evaluated: Evaluated, model: Any, stub: StubEndpoint
 ) -> None:
-    """How labels make a state is tested with the judge's card."""
-    benchmark = benchmark_on(recorded({"a": [1]}))
+    """A judge that is right on 60 responses, and an editor who labels them; half are wrong answers."""
+    stub.set(script=lambda body: json.dumps(
+        {"feedback": "", "label": "Incorrect" if "0.5" in str(body["messages"]) else "Correct"}))  # fmt: skip
+    benchmark = benchmark_on(recorded({"a": [1, 0] * 30}))
     gate_create(held, benchmark, rule="judge_certified", options={})
     assert "No judge scores here" in benchmark_report(benchmark).rulings[0].ruling.figures
     judge = judge_create(held, draft_of_rubric(held.workspace, "correctness", model_ids=[model().pk]))
@@ -104,8 +108,19 @@ def test_judges_are_certified_by_controls_and_people(
     ControlCheck.objects.create(version=judge, n=12, finished_at=timezone.now())
     assert outcome(benchmark) == ("inconclusive", 101)
     assert "is uncalibrated on" in benchmark_report(benchmark).rulings[0].ruling.figures
-    monkeypatch.setattr(judge_certified, "judge_state", lambda version, dataset_id: State.CERTIFIED)
+    run = evaluated(benchmark, "a").evaluation.runs.get(judged=None)
+    trials = list(run.trials.select_related("run").order_by("seq"))
+    for trial in trials[:30]:
+        label_keep(held, judge.judge, trial, "Correct" if trial.seq % 2 else "Incorrect")
+    assert outcome(benchmark) == ("inconclusive", 101)
+    assert "is provisional on" in benchmark_report(benchmark).rulings[0].ruling.figures
+    for trial in trials[30:]:
+        label_keep(held, judge.judge, trial, "Correct" if trial.seq % 2 else "Incorrect")
     assert outcome(benchmark) == ("pass", 0)
+    changed = judge_revise(held, judge.judge, Draft.of(judge).changed(parameters={"temperature": 1}))
+    benchmark.parts.get().judges.set([changed])
+    ControlCheck.objects.create(version=changed, n=12, finished_at=timezone.now())
+    assert outcome(benchmark) == ("inconclusive", 101), "other parameters are another judge"
 
 
 def test_on_a_dataset(held: Access, pair: Benchmark) -> None:
