@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.services import ROOT
 
@@ -42,3 +43,19 @@ def test_every_setting_is_documented() -> None:
 def test_targets_that_the_readme_names_are_in_the_makefile() -> None:
     rules = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text())) <= rules
+
+
+def test_containers_start_what_is_there() -> None:
+    """Without a container at hand: the file is read, its paths and commands are those of the project."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert {"web", "worker", "postgres", "redis"} == set(services)
+    web, worker = services["web"], services["worker"]
+    assert web["environment"] == worker["environment"] and web["volumes"] == worker["volumes"]
+    assert "/readyz" in str(web["healthcheck"]) and r"|readyz|" in SETTINGS  # asked without TLS
+    assert worker["command"].startswith("celery -A evalportal worker")
+    image = (ROOT / "Dockerfile").read_text()
+    assert "manage.py migrate" in image and "evalportal.asgi:application" in image
+    for path in re.findall(r"^COPY (\S+) \.$", image, re.MULTILINE):
+        assert (ROOT / path).exists()
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".env", "var", ".git"} <= set(ignored) and not {"templates", "static"} & set(ignored)
