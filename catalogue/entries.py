@@ -49,7 +49,7 @@ class Entry:
     @property
     def scored_by(self) -> str:
         if self.rubric:
-            return f"Judge: {self.rubric.title}"
+            return "A judge that asks a model of yours"
         return ", ".join(str(SCORERS[str(scorer["key"])].title) for scorer in self.scorers)
 
     @property

@@ -92,6 +92,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     """Polled while drafts may come; `seen` is how many the page knows of."""
     generation = _generation(request, pk)
     context = _context(request, generation) | {"seen": whole(request.GET.get("seen")) or 0}
+    context["oob_empty"] = not context["standing"].drafts
     return render(request, "generation/_progress.html", context)
 
 

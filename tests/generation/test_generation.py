@@ -192,6 +192,8 @@ def test_the_form_begins_or_says_what_is_wrong(
     assert b"The documents are being read" in unread.content and b"0 of 1 document" in unread.content
     refused = Generation.objects.get()
     generation_read(refused.pk)
+    polled = client.get(f"{refused.get_absolute_url()}progress/").content
+    assert b"These documents cannot be used" in polled and b'hx-swap-oob="true"' in polled
     page = client.get(refused.get_absolute_url()).content
     assert b"a.pdf: it cannot be read" in page and b"Begin again" in page and b"every 2s" not in page
     refused.delete()
