@@ -405,6 +405,21 @@ def dataset_of(run: Run) -> str:
 
 
 @register.filter
+def versions_of(runs: Sequence[Run]) -> str:
+    """v1 and v2, of runs on different versions; nothing where all were asked the same one."""
+    if len({run.dataset_version_id for run in runs}) < 2:
+        return ""
+    names = {dataset_of(run) for run in runs}
+    told = [f"{dataset_of(run)} " * (len(names) > 1) + f"v{_version_of(run)}" for run in runs]
+    *first, last = dict.fromkeys(told)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _version_of(run: Run) -> int:
+    return int(run.config.get("dataset", {}).get("version") or run.dataset_version.number)
+
+
+@register.filter
 def scorer_name(name: str, run: Run) -> str:
     """A scorer's title as the run has it."""
     return next((each.get("title") or name for each in run.all_scorers if each["name"] == name), name)

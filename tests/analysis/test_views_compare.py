@@ -46,6 +46,20 @@ def test_what_is_left_out_is_said(three: list[Run], viewer: User, client_of: Cli
     assert "1 scored, but not by every run" in page
 
 
+def test_runs_of_two_versions_share_the_unchanged_items_and_say_so(
+    dataset: Versions, scored_run: Made, viewer: User, client_of: ClientOf
+) -> None:
+    rows = [{"external_id": f"q{n}", "prompt": f"{n}?", "references": [str(n)]} for n in range(1, 5)]
+    old = dataset(rows)
+    changed = rows[0] | {"references": ["one"]}
+    new = dataset([changed, *rows[1:3], {"external_id": "q9", "prompt": "9?"}], dataset=old.dataset)
+    page = text_of(client_of(viewer), path_of([scored_run(old, [1, 0, 1, 1]), scored_run(new, [0, 1, 1, 1])]))
+    assert "v1 and v2, of which only unchanged items are compared: the same 2 items" in page
+    assert page.count("2 not in every run&#x27;s dataset") == 2
+    alone = text_of(client_of(viewer), path_of([scored_run(old, [1] * 4), scored_run(old, [0] * 4)]))
+    assert "of which only" not in alone
+
+
 def test_no_difference_is_never_called_better(
     dataset: Versions, scored_run: Made, viewer: User, client_of: ClientOf
 ) -> None:
