@@ -105,7 +105,7 @@
     if (offersRows(fragment, shown)) return [];
     return takeApart(fragment).filter((part) => {
       const target = $(`#${part.id}`);
-      if (target.isEqualNode(stripped(part))) return false;
+      if (stripped(target).isEqualNode(stripped(part))) return false;
       if (!isBusy(target)) return true;
       missed = true;
       return false;
@@ -114,6 +114,7 @@
   const stripped = (part) => {
     const copy = part.cloneNode(true);
     copy.removeAttribute("hx-swap-oob");
+    copy.removeAttribute("style"); // its height may be held
     return copy;
   };
   const offerNew = (id) => {
@@ -129,8 +130,32 @@
     portal.announce(words);
   };
 
+  /* On a page of figures the panel in the middle of the window stays where it is, whatever grows above it;
+     nothing shrinks, for at the top of the page there is nowhere to scroll back to. */
+  const SETTLED_MS = 100;
+  let held = null;
+  const hold = () => {
+    const middle = innerHeight / 2;
+    const off = ({ top, bottom }) => Math.max(top - middle, middle - bottom, 0);
+    const places = new Map($("[data-steady]") ? $$("#main [id]").map((part) => [part.id, part.getBoundingClientRect()]) : []);
+    const panels = $$("#main section[id]").filter((panel) => places.has(panel.id));
+    const nearest = panels.sort((one, other) => off(places.get(one.id)) - off(places.get(other.id)))[0];
+    held = nearest ? { id: nearest.id, top: places.get(nearest.id).top, places } : null;
+    setTimeout(() => (held = null), SETTLED_MS);
+  };
+  const keepPlace = (event) => {
+    const panel = held && $(`#${CSS.escape(held.id)}`);
+    if (!panel) return;
+    const before = held.places.get(event.target.id)?.height ?? 0;
+    if (event.target.getBoundingClientRect().height < before) event.target.style.minBlockSize = `${before}px`;
+    scrollBy({ top: panel.getBoundingClientRect().top - held.top, behavior: "instant" });
+  };
+  document.addEventListener("htmx:oobAfterSwap", keepPlace);
+  document.addEventListener("htmx:afterSettle", keepPlace); // settling takes the height away again
+
   htmx.defineExtension("live", {
     transformResponse(text) {
+      hold();
       const template = document.createElement("template");
       template.innerHTML = text;
       const parts = [...template.content.children].flatMap(admit);
