@@ -40,6 +40,11 @@ def test_every_setting_is_documented() -> None:
     assert [name for name in sorted(read - mail) if f"`{name}`" not in documented] == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    linked = (ROOT / "README.md").read_text()
+    assert [name_of(page) for page in PAGES if name_of(page) not in linked and page.name != "README.md"] == []
+
+
 def test_targets_that_the_readme_names_are_in_the_makefile() -> None:
     rules = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text())) <= rules
