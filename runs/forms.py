@@ -55,6 +55,7 @@ class LaunchForm(forms.Form):
     responses = forms.ChoiceField(choices=RESPONSES)
     models = forms.TypedMultipleChoiceField(required=False, coerce=int)
     recorded = forms.MultipleChoiceField(required=False)
+    several = forms.BooleanField(required=False)
     by_hand_name = forms.CharField(max_length=200, required=False)
     judges = forms.TypedMultipleChoiceField(required=False, coerce=int)
     opponent = forms.CharField(max_length=300, required=False)
@@ -177,7 +178,7 @@ class LaunchForm(forms.Form):
             self._choose_pair(*pair)
         if version.response_models and (asked or not self.models_offered):
             self.initial.setdefault("responses", "recorded")
-            self.initial.setdefault("recorded", version.response_models)
+            self.initial.setdefault("recorded", version.response_models[:1])
         if len(self.models_offered) == 1:
             self.initial.setdefault("models", [self.models_offered[0].pk])
         self.like = last_run_on(version)
@@ -206,6 +207,10 @@ class LaunchForm(forms.Form):
         return body
 
     def clean(self) -> None:
+        if self.cleaned_data.get("responses") == "recorded" and not self.cleaned_data.get("several"):
+            for name, noun in (("recorded", "model"), ("judges", "judge")):
+                if len(self.cleaned_data.get(name, [])) > 1:
+                    self.add_error(name, f"Recorded responses take one {noun}, unless you allow several.")
         for slot in self.chosen_slots:
             try:
                 build_scorer(slot.key, slot.options)
@@ -304,6 +309,7 @@ def initial_of_run(run: Run) -> dict[str, Any]:
     by_hand = config.get("responses") == BY_HAND
     stop = params.pop("stop", [])
     extra = params.pop("extra_body", {})
+    judges = [judge["version"] for judge in config.get("judges", []) if not judge["panel"]]
     return {
         **{name: value for name, value in params.items() if name in PARAMS},
         "stop": "\n".join([stop] if isinstance(stop, str) else stop),
@@ -317,7 +323,8 @@ def initial_of_run(run: Run) -> dict[str, Any]:
         "label": run.label,
         "template": config.get("template", DEFAULT_TEMPLATE),
         "scorers": config.get("scorers", []),
-        "judges": [judge["version"] for judge in config.get("judges", []) if not judge["panel"]],
+        "judges": judges,
+        "several": recorded and len(judges) > 1,
         "opponent": next(
             (f"run:{judge['opponent']}" for judge in config.get("judges", []) if judge["opponent"]), ""
         ),

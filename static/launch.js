@@ -44,6 +44,16 @@
     area.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
+  // Recorded responses: one model and one judge, unless several are allowed.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form");
+    if (!form?.elements.several || form.elements.responses.value !== "recorded" || form.elements.several.checked) return;
+    for (const name of ["recorded", "judges"]) {
+      const chosen = $$(`input[name=${name}]:checked`, form);
+      const kept = chosen.includes(event.target) ? event.target : chosen[0];
+      for (const each of chosen) each.checked = each === kept;
+    }
+  }, true);
   document.addEventListener("change", (event) => {
     const chain = event.target.closest("[data-chain]");
     if (!chain) return;

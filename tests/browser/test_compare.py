@@ -87,6 +87,7 @@ def launch(page: Page, home: str, label: str, names: Sequence[str]) -> None:
     sheet.get_by_label("Dataset", exact=True).select_option(label="gsm8k-published · 1,319 items · v1")
     sheet.get_by_text("Recorded in the dataset").click()
     sheet.get_by_label("Label").fill(label)
+    sheet.get_by_label("Several models and judges").check()
     for name in names:
         sheet.locator("#launch-recorded").get_by_label(name, exact=True).check()
     sheet.locator("input[name=scorers][value=numeric]").check()

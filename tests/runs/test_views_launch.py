@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from datasets.models import DatasetVersion, Item
+from judges.models import JudgeVersion
 from registry.models import RegisteredModel
 from runs.models import Run
 from workspaces.models import User
@@ -155,10 +156,27 @@ def test_a_dataset_with_responses_opens_the_sheet_on_them(
     rows = [{"prompt": "1?", "responses": {"a": "1", "b": "2"}}]
     version = dataset(rows, response_models=["a", "b"], upload_type="query_response")
     form = client.get(f"{LAUNCH}?dataset_version={version.pk}").context["launch_form"]
-    assert form["responses"].value() == "recorded" and form.chosen_recorded == {"a", "b"}
+    assert form["responses"].value() == "recorded" and form.chosen_recorded == {"a"}
     model = wish["models"][0]
     form = client.get(f"{LAUNCH}?dataset_version={version.pk}&model={model}").context["launch_form"]
     assert form["responses"].value() == "fresh"
+
+
+def test_recorded_responses_take_one_model_and_one_judge_unless_several_are_allowed(
+    client: Client, dataset: Callable[..., DatasetVersion], judge: Callable[..., JudgeVersion]
+) -> None:
+    rows = [{"prompt": "1?", "responses": {"a": "1", "b": "2"}}]
+    version = dataset(rows, response_models=["a", "b"], upload_type="query_response")
+    judges = [judge().pk, judge(name="other").pk]
+    wish = {
+        "dataset_version": version.pk, "responses": "recorded", "recorded": ["a", "b"], "judges": judges,
+    }  # fmt: skip
+    form = client.post(LAUNCH, wish).context["launch_form"]
+    assert form.errors["recorded"] == ["Recorded responses take one model, unless you allow several."]
+    assert form.errors["judges"] == ["Recorded responses take one judge, unless you allow several."]
+    assert client.post(LAUNCH, wish | {"recorded": ["a"], "judges": judges[:1]}).status_code == 302
+    assert client.post(LAUNCH, wish | {"several": "1"}).status_code == 302
+    assert Run.objects.filter(judged=None).count() == 3
 
 
 def test_recorded_responses_are_scored_without_a_call(
