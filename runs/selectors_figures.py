@@ -13,6 +13,7 @@ from django.core.cache import cache
 from datasets.models import Item, weight_in
 from judges.metrics import Estimate, build_metric
 from judges.metrics.trials import ScoredTrial, grouped
+from judges.metrics.weighted import shortly
 from judges.scorers.normalise import normalise
 from runs.models import Run, Score, Trial, TrialState
 
@@ -138,8 +139,8 @@ def _weight_words(trials: Sequence[ScoredTrial]) -> str:
     if len(weights) < 2:
         return ""
     return (
-        f"Items count by their weight, from {min(weights):,.4g} to {max(weights):,.4g}, in the weighted "
-        "figures; in all others each counts the same."
+        f"Items count by their weight, from {shortly(min(weights))} to {shortly(max(weights))}, "
+        "in the weighted figures; in all others each counts the same."
     )
 
 

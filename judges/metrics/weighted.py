@@ -47,7 +47,14 @@ class WeightSums:
 
     @property
     def words(self) -> str:
-        return f"of weight {self.weight:,.4g} together, as good as {self.effective:,.4g} of equal weight"
+        return (
+            f"of weight {shortly(self.weight)} together, as good as {shortly(self.effective)} of equal weight"
+        )
+
+
+def shortly(value: float) -> str:
+    """1,234 or 17.1"""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 NO_SUMS = WeightSums(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -107,7 +107,7 @@ class Semantic(Scorer[SemanticOptions]):
         said: dict[str, Any] = json.loads(kept)
         if "verdict" in said:
             return Verdict(**said["verdict"])
-        found = f"extracted from {said['rule']}; " if said["rule"] else ""
+        found = f"{quoted(said['answer']).strip('“”')}, from {said['rule']}; " if said["rule"] else ""
         if said["cosine"] is None:
             return unscored(NO_COSINE, answer=said["answer"])
         explanation = f"{found}cosine {said['cosine']:.3f} with {quoted(said['nearest'])}"
