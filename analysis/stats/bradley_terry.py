@@ -1,22 +1,23 @@
 """Strengths from pairwise verdicts, ties included: which answer a judge or a person preferred."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.special import softmax
 
-from analysis.stats.bootstrap import SEED
+from analysis.stats.bootstrap import LEAVE_OUTS, SEED, bca_interval
 from analysis.stats.results import EMPTY, Floats, Integers, Interval, Labels, codes_of, no_interval
-from judges.metrics import TAIL
 
 METHOD = "Bradley–Terry"
 STEPS, TOLERANCE = 100, 1e-12
 FARTHEST = 15.0
 """Log-strength, odds of three million: the search is on its way to infinity."""
 LOST = 0.05
+MANY_LOST = "too few comparisons: many resamples have no finite answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,9 @@ def bradley_terry(
     """Maximum likelihood over (n,) comparisons; outcome 1 the first won, 0 the second, 0.5 a tie.
 
     Bradley & Terry 1952; ties by Davidson 1970 (JASA 65:317): win, lose and tie weigh π₁, π₂ and
-    ν√(π₁π₂). Newton's method on log-strengths, where the likelihood is concave. Intervals: percentiles
-    of a bootstrap over comparisons, or over `clusters` such as the items both orders were shown for.
+    ν√(π₁π₂). Newton's method on log-strengths, where the likelihood is concave. Intervals: a bootstrap
+    over comparisons, or over `clusters` such as the items both orders were shown for, bias-corrected
+    and accelerated (Efron 1987).
     A finite answer needs a win or tie across every split of the players in each direction (Ford 1957);
     otherwise the reason names the smaller side.
     """
@@ -69,17 +71,14 @@ def bradley_terry(
         return Strengths({name: no_interval(None, n, METHOD, reason) for name in names}, None, n, reason)
     drawn = _replicates(cells, fitted, clusters, resamples, np.random.default_rng(seed))
     known = drawn[np.isfinite(drawn).all(axis=1)]
+    few = len(known) < (1 - LOST) * resamples
+    without = known if few else _left_out(cells, fitted, clusters)
     strengths = {
-        name: _interval(float(fitted[at]), known[:, at], n, resamples) for at, name in enumerate(names)
-    }
+        name: no_interval(float(fitted[at]), n, METHOD, MANY_LOST) if few
+        else replace(bca_interval(float(fitted[at]), known[:, at], without[:, at], n), method=METHOD)
+        for at, name in enumerate(names)
+    }  # fmt: skip
     return Strengths(strengths, float(fitted[-1]), n)
-
-
-def _interval(value: float, drawn: Floats, n: int, resamples: int) -> Interval:
-    if len(drawn) < (1 - LOST) * resamples:
-        return no_interval(value, n, METHOD, "too few comparisons: many resamples have no finite answer")
-    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
-    return Interval(value, float(low), float(high), n, METHOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +199,22 @@ def _replicates(
         if fitted is not None:
             found[at] = fitted
     return found
+
+
+def _left_out(cells: _Cells, near: Floats, clusters: Labels | None) -> Floats:
+    """The jackknife, a row for each comparison or block of clusters left out; NaN without a finite answer.
+
+    Without clusters, comparisons of a kind are alike, so one answer a kind will do.
+    """
+
+    def without(gone: npt.NDArray[np.bool_]) -> Floats:
+        fitted = fit(cells.counts((~gone).astype(np.float64)), cells.players, near)
+        return np.full(cells.players + 1, np.nan) if fitted is None else fitted
+
+    if clusters is None:
+        first = np.unique(cells.kind, return_index=True)[1]
+        by_kind = np.stack([without(np.arange(len(cells.kind)) == at) for at in first])
+        return by_kind[cells.kind]
+    codes, count = codes_of(clusters, "clusters")
+    blocks = np.array_split(np.arange(count), min(count, LEAVE_OUTS))
+    return np.stack([without(np.isin(codes, block)) for block in blocks])
