@@ -19,7 +19,7 @@ from rest_framework.reverse import reverse
 
 from datasets import selectors, uploading, uploads
 from datasets.mapping import BadMapping, Mapping
-from datasets.models import SavedMapping, Upload, UploadState
+from datasets.models import SavedMapping, Upload, UploadState, UploadType
 from datasets.problems import ImportProblems
 from datasets.selectors_uploads import saved_mappings
 from evalportal.lib.csv_safety import csv_lines
@@ -58,6 +58,10 @@ class UploadSerializer(serializers.Serializer[Any]):
     )
     leave_out = serializers.BooleanField(default=False, help_text="Import without the rows with problems")
     note = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    type = serializers.ChoiceField(
+        choices=UploadType.choices, default=UploadType.QUERY_RESPONSE,
+        help_text="`query` guesses a mapping without responses; no matter where a mapping is given",
+    )  # fmt: skip
 
     def validate_file(self, file: Any) -> Any:
         if (file.size or 0) > settings.UPLOAD_MAX_BYTES:
@@ -121,6 +125,7 @@ def receive(view: WorkspaceView, request: Request) -> Response:
             note=sent.get("note", ""),
             mapping=sent.get("mapping") or _saved(view, sent.get("saved_mapping", "")),
             leave_out=sent["leave_out"],
+            with_responses=sent["type"] == UploadType.QUERY_RESPONSE,
         )
     except uploads.UploadRefused as error:
         raise ValidationError({"file": str(error)}) from error

@@ -96,7 +96,7 @@ def mapping_for(
     if previous is not None:
         known = Mapping.from_json(previous.mapping) if previous.mapping else Mapping()
         if known.fields and {one.path for one in known.fields} == paths:
-            return known
+            return known if with_responses else known.without("response")
     return mapping_of(records, with_responses=with_responses)
 
 

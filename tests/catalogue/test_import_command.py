@@ -97,3 +97,12 @@ def test_what_does_not_go_together(hub: Hub, alpha: Workspace, words: list[str],
 def test_without_a_hub_it_is_said(alpha: Workspace) -> None:
     with pytest.raises(CommandError, match="EVALPORTAL_HUB_URL"):
         run("--hub", "a/b", "--workspace", "alpha")
+
+
+def test_a_query_upload_leaves_responses_out(alpha: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "both.jsonl"
+    path.write_bytes(jsonl([{"question": "q?", "answer": "a", "responses": {"GPT": "b"}}]))
+    run(str(path), "--workspace", "alpha", "--type", "query")
+    run(str(path), "--workspace", "alpha")
+    versions = DatasetVersion.objects.order_by("number")
+    assert [version.response_models for version in versions] == [[], ["GPT"]]

@@ -60,6 +60,7 @@ def test_create_answers_202_and_a_worker_imports(edits: dict[str, str]) -> None:
     assert version.response_models == ["m1", "m2"]
     assert first["dataset"] == version.dataset_id
     assert create(edits)["version"] == version.pk
+    assert DatasetVersion.objects.get(pk=create(edits, type="query")["version"]).response_models == []
 
 
 def test_create_with_a_mapping_of_its_own_and_with_a_saved_one(edits: dict[str, str]) -> None:

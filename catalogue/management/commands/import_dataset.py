@@ -21,6 +21,7 @@ from catalogue.hub import BadPlace, Place, is_available, token_for
 from catalogue.preparing import benchmark_prepare, judge_models
 from datasets.importing import ImportResult
 from datasets.mapping import USES, BadMapping, Mapping, mapping_of
+from datasets.models import UploadType
 from datasets.problems import ImportProblems, spooled
 from datasets.selectors_uploads import saved_mappings
 from datasets.services import version_import
@@ -93,6 +94,10 @@ class Command(BaseCommand):
         add(
             "--map", nargs="+", action="extend", default=[], metavar="FIELD=USE",
             help=f"such as question=prompt or gpt=response:GPT; guessed if left out. Uses: {', '.join(USES)}",
+        )  # fmt: skip
+        add(
+            "--type", choices=UploadType.values, default=UploadType.QUERY_RESPONSE.value,
+            help="query leaves recorded responses out of a guessed mapping; default: query_response",
         )  # fmt: skip
         add("--saved-mapping", default="", metavar="NAME")
         add("--leave-out", action="store_true", help="import without the rows that have problems")
@@ -193,7 +198,9 @@ class Command(BaseCommand):
                 )
             return Mapping.from_json(saved.mapping)
         if not options["map"]:
-            return entry.mapping if entry else mapping_of(samples_of(source.path, source.name))
+            with_responses = options["type"] == UploadType.QUERY_RESPONSE
+            samples = samples_of(source.path, source.name)
+            return entry.mapping if entry else mapping_of(samples, with_responses=with_responses)
         try:
             return Mapping.from_json([_field(pair) for pair in options["map"]])
         except BadMapping as error:
