@@ -112,7 +112,7 @@ def test_providers_as_the_workers_treat_them(
     page = text_of(client_of(editor))
     panel = page.partition('id="providers"')[2].partition("</section>")[0]
     assert f"Running #{three[1].pk}, 3 of" in panel and "Not checked" in panel
-    assert "Answers 503, until " in panel and "Left alone" in panel and "Foreign" not in panel
+    assert "Answers 503</small><small>Until " in panel and "Left alone" in panel and "Foreign" not in panel
     assert panel.index(busy.provider.name) < panel.index("Calm")
 
 
