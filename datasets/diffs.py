@@ -15,7 +15,8 @@ WORDS_COMPARED = 3000  # longer texts are shown whole: comparing costs the produ
 FIELDS = {
     "prompt": "Prompt", "messages": "Chat", "choices": "Choices", "references": "Reference",
     "section": "Section", "tags": "Tags", "responses": "Recorded responses", "rubric": "Rubric",
-    "weight_text": "Weight", "plain_metadata": "Metadata", "external_id": "Id",
+    "weight_text": "Weight", "passages": "Context", "pair_names": "Pair",
+    "plain_metadata": "Metadata", "external_id": "Id",
 }  # fmt: skip
 
 

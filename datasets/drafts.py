@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets.images import MAX_IMAGE_BYTES, BadImage, CheckedImage, check_image, from_data_url
 from datasets.importers.jsonl import Number, Refused, parse_json
-from datasets.mapping import MISSING, FieldUse, Mapping, is_filled, value_at
+from datasets.mapping import MAX_WEIGHT, MISSING, FieldUse, Mapping, is_filled, value_at
 from datasets.models import Item
 from datasets.problems import RowProblem
 
@@ -380,8 +380,8 @@ def weight_of(value: Any) -> float:
         weight = float(text_of(value))
     except ValueError as error:
         raise BadValue(f"the weight {str(value)[:20]!r} is no number") from error
-    if not 0 < weight <= 1_000_000:
-        raise BadValue("a weight lies above 0 and at most at 1,000,000")
+    if not 0 < weight <= MAX_WEIGHT:
+        raise BadValue(f"a weight lies above 0 and at most at {MAX_WEIGHT:,}")
     if isinstance(value, int | float):
         return value
     return int(weight) if weight.is_integer() else weight

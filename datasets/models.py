@@ -308,6 +308,10 @@ class Item(models.Model):
         return found if len(found) == 2 else []
 
     @property
+    def pair_names(self) -> list[str]:
+        return [f"{letter}: {model}" for letter, model, _ in self.pair]
+
+    @property
     def rubric(self) -> str:
         """How to judge this item, for people; lists and objects as JSON text."""
         held = self.metadata.get("rubric", "")

@@ -2,6 +2,7 @@
 
 from datasets.mapping.fields import (
     MAX_MODEL_NAME,
+    MAX_WEIGHT,
     MISSING,
     QUESTIONS,
     RESPONSES,
@@ -17,6 +18,7 @@ from datasets.mapping.recognising import Recognised, mapping_of, recognise
 
 __all__ = [
     "MAX_MODEL_NAME",
+    "MAX_WEIGHT",
     "MISSING",
     "QUESTIONS",
     "RESPONSES",

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Self
 
 MAX_MODEL_NAME = 200
+MAX_WEIGHT = 1_000_000
 
 
 class BadMapping(ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets.mapping.fields import MAX_MODEL_NAME, FieldUse, Mapping, is_filled
+from datasets.mapping.fields import MAX_MODEL_NAME, MAX_WEIGHT, FieldUse, Mapping, is_filled
 
 MAX_LEAVES = 300
 # Own words for each use, the likeliest first; a field's last part is looked up in lower case.
@@ -30,6 +30,10 @@ NAMES = {
     ),
     "choices": ("choices", "options", "answer_choices", "alternatives"),
     "asset": ("image", "images", "picture", "pictures", "asset", "assets", "figure"),
+    "tags": ("tags",),
+    "context": ("context", "contexts", "retrieved_contexts", "passages"),
+    "rubric": ("rubric", "rubrics", "criteria"),
+    "weight": ("weight",),
 }  # fmt: skip
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 KNOWN_NAMES = frozenset(name for names in NAMES.values() for name in names)
@@ -178,6 +182,10 @@ def _guess_rest(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any) -> Non
         if all(isinstance(value, str | int) and len(str(value)) <= 120 for value in leaf.filled):
             take(leaf, "section")
             break
+    for use in ("tags", "context", "rubric", "weight"):
+        for leaf in _named(_free(leaves, uses), use)[:1]:
+            if "." not in leaf.path and (use != "weight" or all(map(_is_weight, leaf.filled))):
+                take(leaf, use)
     _guess_lone(leaves, uses, take, has_reference=bool(references))
 
 
@@ -194,6 +202,13 @@ def _guess_lone(leaves: list[Leaf], uses: dict[str, FieldUse], take: Any, *, has
         )
         for leaf in texts[:1]:
             take(leaf, "prompt")
+
+
+def _is_weight(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool | list | dict) and 0 < float(value) <= MAX_WEIGHT
+    except ValueError:
+        return False
 
 
 def _mostly_distinct(leaf: Leaf) -> bool:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from datasets import services_drafts as services
+from datasets.diffs import item_changes
 from datasets.drafts import draft_of
 from datasets.filters import ItemFilter
 from datasets.mapping import mapping_of, recognise
@@ -60,6 +61,23 @@ def test_pairs_are_recognised() -> None:
     preferred = mapping_of([{"prompt": "p", "chosen": "a", "rejected": "b"}])
     assert [one.model for one in preferred.pair] == ["chosen", "rejected"]
     assert not mapping_of([{"prompt": "p", "chosen": "a", "rejected": "b"}], with_responses=False).models
+
+
+def test_fields_beside_the_question_are_guessed() -> None:
+    row = {"question": "q", "answer": "a", "tags": ["x"], "context": "p", "rubric": "r", "weight": "0.5"}
+    uses = {one.path: one.use for one in mapping_of([row, row]).fields}
+    assert uses == {
+        "question": "prompt", "answer": "reference", "tags": "tags", "context": "context",
+        "rubric": "rubric", "weight": "weight",
+    }  # fmt: skip
+    heavy = {one.path: one.use for one in mapping_of([row | {"weight": "70 kg"}]).fields}
+    assert heavy["weight"] == "metadata"
+
+
+def test_every_field_that_changes_is_told() -> None:
+    before = Item(metadata={"context": ["p"], "pair": ["a", "b"], "n": 1}, responses={"a": "", "b": ""})
+    after = Item(metadata={"context": ["q"], "pair": ["b", "a"], "n": 1}, responses={"a": "", "b": ""})
+    assert [change.label for change in item_changes(before, after)] == ["Context", "Pair"]
 
 
 def test_a_pair_needs_both(imported: Import) -> None:
