@@ -29,6 +29,7 @@ from bench.stores import scenario, stores
 
 WARM_ITEMS = 1000  # of a finished run, so that the board has something to show
 GROUP_ROWS = 50_000
+LONG, SHORT = 18, 4  # sentences in a question: of JSONL, where size counts, and of Parquet, where rows do
 ASK_EVERY_S, LOOK_EVERY_S, QUIET_S = 0.1, 0.05, 3.0
 WITHIN_S = 1800
 PAGES = {"board": "/w/bench/runs/", "datasets": "/w/bench/datasets/"}
@@ -53,13 +54,13 @@ def flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def row(number: int) -> dict[str, Any]:
-    """About 900 bytes as JSON, of which most is the question."""
+def row(number: int, times: int) -> dict[str, Any]:
+    """About 75 bytes as JSON for each of the `times` that its sentence is said."""
     said = (
         f"Town {number % 977} has {number} inhabitants, of whom every {number % 13 + 2}th takes the train. "
     )
     return {
-        "id": f"q{number}", "section": f"part {number % 40}", "question": said * 9 + "How many are that?",
+        "id": f"q{number}", "section": f"part {number % 40}", "question": said * times + "How many are that?",
         "answer": str(number // (number % 13 + 2)), "level": number % 5,
     }  # fmt: skip
 
@@ -69,15 +70,15 @@ def write_jsonl(path: Path, mb: int) -> int:
     number = 0
     with path.open("w") as file:
         while file.tell() < mb << 20:
-            file.writelines(json.dumps(row(number + place)) + "\n" for place in range(1000))
+            file.writelines(json.dumps(row(number + place, LONG)) + "\n" for place in range(1000))
             number += 1000
     return number
 
 
 def write_parquet(path: Path, rows: int) -> int:
-    with pq.ParquetWriter(path, pa.Table.from_pylist([row(0)]).schema) as writer:
+    with pq.ParquetWriter(path, pa.Table.from_pylist([row(0, SHORT)]).schema) as writer:
         for start in range(0, rows, GROUP_ROWS):
-            part = [row(number) for number in range(start, min(start + GROUP_ROWS, rows))]
+            part = [row(number, SHORT) for number in range(start, min(start + GROUP_ROWS, rows))]
             writer.write_table(pa.Table.from_pylist(part))
     return rows
 
