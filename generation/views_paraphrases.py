@@ -91,7 +91,9 @@ def decide(request: HttpRequest, version_id: int) -> HttpResponse:
 def _decide_one(request: HttpRequest, version: DatasetVersion) -> None:
     held, typed = as_workspace_request(request).access, request.POST
     chosen = whole(typed.get("approve") or typed.get("drop"))
-    paraphrase = get_object_or_404(Paraphrase, item__version=version, pk=chosen)
+    paraphrase = Paraphrase.objects.filter(item__version=version, pk=chosen or 0).first()
+    if paraphrase is None:
+        raise Refused("There is no such paraphrase here.")
     if "approve" in typed:
         services.paraphrase_approve(held, paraphrase, typed.get("text", ""))
     else:

@@ -241,6 +241,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "model pk": things.model.pk,
         "runs pk": things.run.pk,
         "runs version_id": things.version.pk,
+        "generation version_id": things.version.pk,
         "runs item_id": things.version.items.first().pk,
         "runs kind": "jsonl",
         "run pk": things.run.pk,
