@@ -11,7 +11,7 @@ from celery.worker import state
 from channels.layers import InMemoryChannelLayer
 
 from evalportal.celery import app
-from runs.engine.host import stop_all
+from runs.engine.host import host, stop_all
 
 SPARE_THREADS = 2  # for the sweeper, while every slot is busy with a run
 STOP_WITHIN_S = 2.0
@@ -70,15 +70,19 @@ class EmbeddedWorker:
             without_heartbeat=True,
         )
         self._thread = threading.Thread(target=self._worker.start, name="embedded-worker", daemon=True)
+        # It is known as a worker before it has anything to do; a pool of threads sends no signal of that.
+        self._report = threading.Thread(target=lambda: host().report(), name="report", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._report.start()
 
     def wait_ready(self, timeout_s: float = 10) -> bool:
         return self._ready.wait(timeout_s)
 
     def stop(self) -> None:
         """Ends the engine first, so that no task is left to wait for; runs go on at the next start."""
+        self._report.join(STOP_WITHIN_S)
         stop_all()
         app.control.shutdown(destination=[self.hostname])
         self._thread.join(STOP_WITHIN_S)

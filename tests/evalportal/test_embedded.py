@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from evalportal.embedded import EmbeddedWorker, ThreadSafeChannelLayer
-from runs.models import RunStatus
+from runs.models import RunStatus, Worker
 from runs.services import Launch, launch
 from runs.tasks import pump
 from tests.services import wait_until
@@ -78,6 +78,11 @@ def worker() -> Iterator[EmbeddedWorker]:
     assert embedded.wait_ready()
     yield embedded
     embedded.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_known_before_it_has_anything_to_do(worker: EmbeddedWorker) -> None:
+    wait_until(Worker.objects.exists, "its report")
 
 
 @pytest.mark.django_db(transaction=True)
