@@ -115,7 +115,7 @@ def _note_begun(access: Access, generation: Generation) -> None:
 def reading_resume(generation: Generation) -> None:
     """Has the documents read by another worker, where one fell silent. Safe to repeat."""
     if is_silent(generation) and cache.add(f"generation-read:{generation.pk}", 1, timeout=RESUMED_EVERY_S):
-        read.delay(generation.pk)
+        read.delay_on_commit(generation.pk)
 
 
 # Drafts

@@ -15,6 +15,7 @@ from catalogue import services
 from catalogue.entries import ENTRIES, Entry
 from catalogue.fetching import Arrival, entry_run, fetch_run, lost_uploads
 from catalogue.hub import Place, token_for
+from catalogue.tasks import sweep
 from datasets.drafts import draft_of
 from datasets.models import DatasetVersion, Item, Upload, UploadState
 from datasets.uploading import SILENT_AFTER, ImportStopped
@@ -263,6 +264,26 @@ def test_a_fetch_that_costs_three_workers_is_refused(hub: Hub, editing: Access) 
     upload.refresh_from_db()
     assert upload.state == UploadState.REFUSED
     assert "lost three times" in upload.problems[0]["reason"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sweep_takes_up_imports_whose_worker_was_lost(hub: Hub, editing: Access) -> None:
+    kept = services.entry_receive(editing, ENTRIES["gsm8k"], source_name="a.parquet", chunks=[parquet(GSM8K)])
+    silent(kept, state=UploadState.IMPORTING, attempt=1)
+    sweep()
+    kept.refresh_from_db()
+    assert kept.state == UploadState.QUEUED
+    entry_run(kept.pk)
+    kept.refresh_from_db()
+    assert (kept.state, kept.attempt) == (UploadState.DONE, 2)
+    assert Benchmark.objects.get().name == "GSM8K"
+    other = services.entry_receive(
+        editing, ENTRIES["gsm8k"], source_name="a.parquet", chunks=[parquet(GSM8K)]
+    )
+    silent(other, state=UploadState.IMPORTING, attempt=3)
+    sweep()
+    other.refresh_from_db()
+    assert other.state == UploadState.IMPORTING  # it waits for a person
 
 
 def test_a_person_sees_it_and_starts_it_again(
