@@ -46,10 +46,10 @@ FILLER = ("Let me think about the question step by step before I settle on an an
 class Options:
     """Everything adjustable; the flags of the command line carry the same names."""
 
-    latency_ms: float = 0
-    latency_jitter: float = 0
-    tail_rate: float = 0
-    tail_ms: float = 0
+    latency_ms: float = 0.0
+    latency_jitter: float = 0.0
+    tail_rate: float = 0.0
+    tail_ms: float = 0.0
     accuracy: float = 1.0
     text: str | None = None  # always this text
     # From the request's body to the text, or a table from a part of the prompt to the text.
@@ -61,13 +61,13 @@ class Options:
     models: list[str] = field(default_factory=lambda: ["stub-model", "stub-model-b"])
     api_key: str = ""
     stream_chunks: int = 8
-    fail_rate: float = 0
+    fail_rate: float = 0.0
     fail_first: int = 0
     fail_mode: list[str] = field(default_factory=lambda: ["500"])
-    retry_after: float = 1
+    retry_after: float = 1.0
     retry_after_form: str = "seconds"  # seconds | date | ms | none
     rpm: int = 0
-    rpm_window_s: float = 60
+    rpm_window_s: float = 60.0
     max_in_flight: int = 0
 
 
