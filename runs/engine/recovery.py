@@ -83,7 +83,7 @@ def release_dead() -> None:
 
 def end_abandoned(**of: int) -> None:
     """Calls in flight when their run was canceled, whose worker was lost before it could say what came of
-    them, end as such. A worker that lives after all still puts right what it knows better."""
+    them, end as such. One that lives after all puts its attempts right and no more: the fence has moved."""
     trials = Trial.objects.filter(ABANDONED, **of)
     by_run: dict[int, list[int]] = defaultdict(list)
     for run_id, trial_id in trials.values_list("run_id", "pk"):
@@ -93,7 +93,7 @@ def end_abandoned(**of: int) -> None:
             if not lock_run(run_id):
                 continue
             lost = _end_attempts(ids)
-            Trial.objects.filter(ABANDONED, pk__in=ids).update(owner="")
+            Trial.objects.filter(ABANDONED, pk__in=ids).update(owner="", fence=F("fence") + 1)
             if lost:
                 text = f"a worker was lost; {lost} calls were in flight when the run was canceled"
                 LogLine.objects.create(run_id=run_id, at=timezone.now(), level="warn", text=text)
