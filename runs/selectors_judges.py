@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any, cast
 
 from django.core.cache import cache
@@ -108,6 +109,14 @@ class JudgeRow:
     def pass_share(self) -> Estimate | None:
         """Of a judge that scores with a threshold."""
         return proportion(self.sums.passed, self.sums.scored) if self.sums.scored else None
+
+    @property
+    def standard_deviation(self) -> float | None:
+        """Of a judge that scores: the sample's, over n − 1."""
+        n = self.sums.scored
+        if self.entry["kind"] != "score" or n < 2:
+            return None
+        return sqrt(max(0.0, (self.sums.value_sum_squares - self.sums.value_sum**2 / n) / (n - 1)))
 
     @property
     def sign_p(self) -> float | None:

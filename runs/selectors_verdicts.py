@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import sqrt
 from typing import Any
 
 from django.db.models import Count
@@ -114,7 +113,7 @@ def _figures(run: Run, row: JudgeRow) -> JudgeFigures:
         return ScoreFigures(
             **shared,
             mean=_mean(sums),
-            standard_deviation=_deviation(sums),
+            standard_deviation=row.standard_deviation,
             passed=_share(sums.passed, sums.scored),
         )
     said = row.said
@@ -162,10 +161,3 @@ def _share(k: int, n: int) -> Estimate | None:
 
 def _mean(sums: Sums) -> Estimate | None:
     return mean_estimate(sums.value_sum, sums.value_sum_squares, sums.scored) if sums.scored else None
-
-
-def _deviation(sums: Sums) -> float | None:
-    n = sums.scored
-    if n < 2:
-        return None
-    return sqrt(max(0.0, (sums.value_sum_squares - sums.value_sum**2 / n) / (n - 1)))

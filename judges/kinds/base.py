@@ -43,6 +43,11 @@ class NoVerdict:
     reason: str
     detail: str = ""
 
+    @property
+    def short(self) -> str:
+        """no majority"""
+        return self.reason.replace("_", " ")
+
     def __str__(self) -> str:
         words = REASONS.get(self.reason, self.reason)
         return f"{words}: {self.detail}" if self.detail else words
