@@ -236,9 +236,17 @@ def score_status(score: Any) -> str:
 
 @register.filter
 def as_metric(figure: Figure, estimate: Estimate) -> Metric:
-    """An estimate of that figure as the other tags take it."""
+    """An estimate of that figure as the other tags take it; its note tells what was left out."""
+    left_out = estimate.denominator.partition("; ")[2]
     return Metric(
-        figure.key, figure.title, figure.unit, estimate.value, estimate.low, estimate.high, estimate.n
+        figure.key,
+        figure.title,
+        figure.unit,
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        estimate.n,
+        note=left_out,
     )
 
 

@@ -197,3 +197,17 @@ def test_the_api_gives_the_same_figures(
     monkeypatch.setattr(task, "delay_on_commit", lambda *args: None)
     cache.clear()
     assert asked(run).status_code == 202 and asked(run)["Retry-After"] == "2"
+
+
+def test_sections_say_what_is_left_out(client: Client, launched: Callable[..., Run], dataset: Any) -> None:
+    rows = [
+        {"prompt": f"{n}", "references": ["yes"] if n else [], "section": "ab"[n % 2],
+         "responses": {"old": "yes"}}
+        for n in range(6)
+    ]  # fmt: skip
+    version = dataset(rows, response_models=["old"], upload_type="query_response")
+    run = launched(version=version, responses="recorded", model_ids=[], recorded_names=["old"],
+                   scorers=[{"key": "exact_match"}])  # fmt: skip
+    run_to_end(run.pk)
+    sections = client.get(url_of(run)).content.decode().partition("By section")[2]
+    assert "1 unscored not counted" in sections and "n&nbsp;=&nbsp;2" in sections
