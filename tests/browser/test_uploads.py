@@ -96,7 +96,9 @@ def test_several_columns_of_responses_become_a_run_each(logged_in: Page, tmp_pat
     page.set_viewport_size({"width": 1440, "height": 1000})
     imported(page, "recorded", 3)
     page.get_by_role("link", name="Launch run").click()
-    expect(page.get_by_label("Large one")).to_be_checked()
+    expect(page.get_by_label("small", exact=True)).to_be_checked()
+    page.get_by_label("Several models and judges at once").check()
+    page.get_by_label("Large one", exact=True).check()
     page.get_by_role("button", name="Launch run").click()
     finished(page, runs=2)
 
