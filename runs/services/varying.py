@@ -34,6 +34,10 @@ def strategies_of(wish: Launch) -> tuple[list[Strategy[Any]], list[str]]:
         problems.append(f"At most {MAX_VARIANTS} variants together.")
     if wish.variations and wish.responses != "fresh":
         problems.append(NOT_ASKED)
+    if wish.variations and wish.opponent_run_id:
+        problems.append(
+            "With variations, judges compare models of one launch: an earlier run was asked otherwise."
+        )
     return ([] if problems else built), problems
 
 
