@@ -31,6 +31,7 @@ REPORT_PARTS = (
     "groups",
     "scorers",
     "cost",
+    "history",
 )
 REPORT_ITEMS = 200
 STYLES = ("tokens.css", "base.css", "components.css", "analysis.css")
@@ -156,7 +157,8 @@ def _csv_rows(figures: Figures) -> Iterator[Sequence[Any]]:
 def report_html(figures: Figures, context: Mapping[str, Any]) -> str:
     """The figures and the broken items as one page without links, scripts or foreign parts."""
     known = {**context, "figures": figures, "oob": False}
-    parts = [render_to_string(f"analysis/_{name}.html", known) for name in REPORT_PARTS]
+    names = [name for name in REPORT_PARTS if name != "history" or len(context["history"]) > 1]
+    parts = [render_to_string(f"analysis/_{name}.html", known) for name in names]
     words = {letter: word == RIGHT for letter, word in _broken(figures).items()}
     mask = selectors.picked(figures, words) if figures.share else figures.comparison.common & False
     places = [int(place) for place in np.flatnonzero(mask)]

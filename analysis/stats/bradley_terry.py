@@ -135,7 +135,7 @@ def _groups(counts: Floats) -> tuple[int, Integers]:
 
 
 def fit(counts: Floats, players: int, near: Floats | None = None) -> Floats | None:
-    """(players + 1,): log-strengths with mean 0, then ν. None where no finite answer exists.
+    """(players + 1,): log-strengths with mean 0, then Davidson's ν (1970). None where none is finite.
 
     `near` is an earlier answer to start from.
     """

@@ -66,7 +66,7 @@ class MeanError:
 
 
 def mean_error(values: Values, clusters: Labels | None = None) -> MeanError:
-    """s/√n of (n,) values, or with (n,) `clusters` the clustered error; see the intervals below."""
+    """s/√n of (n,) values, or with (n,) `clusters` the clustered error (Miller 2024, §2)."""
     x = numbers(values)
     codes, count = codes_of(np.arange(len(x)) if clusters is None else clusters, "clusters")
     same_length(values=x, clusters=codes)

@@ -50,7 +50,8 @@ def noninferiority_mean(
 ) -> NonInferiority:
     """For values on common items, higher is better; margin in their unit, not negative.
 
-    By the interval of `paired_mean`; p from the same error, by Student's t.
+    By the interval of `paired_mean`; p from the same error, by Student's t (Julious 2004, Statistics in
+    Medicine 23:1921, on limits against a margin).
     """
     if not margin >= 0:
         raise ValueError("a margin is not negative")

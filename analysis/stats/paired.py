@@ -103,7 +103,10 @@ def paired_binary(pairs: Pairs) -> Difference:
 
 
 def wald_interval(pairs: Pairs) -> Interval:
-    """Second minus first ± z · error, cut at ±1. No interval where no pair differs: it would be ±0."""
+    """Second minus first ± z · error, cut at ±1 (Fleiss, Levin & Paik 2003, §13.1).
+
+    No interval where no pair differs: it would be ±0.
+    """
     n, method = pairs.n, "Wald, paired"
     if n == 0:
         return no_interval(None, 0, method, EMPTY)
@@ -211,7 +214,7 @@ def differing_mean(differences: Values, clusters: Labels | None = None) -> MeanE
 
 
 def t_test(found: MeanError, method: str, against: float = 0.0) -> Significance:
-    """Two-sided, of the hypothesis that the mean is `against`."""
+    """Two-sided, of the hypothesis that the mean is `against` (Student 1908)."""
     if found.mean is None or found.error is None:
         return Significance(None, found.n, method, reason=found.reason)
     t = (found.mean - against) / found.error

@@ -110,7 +110,8 @@ def paired_verdicts_like(pairs: Pairs) -> Design:
 
 
 def paired_values(deviation: float, basis: str = "stated") -> Design:
-    """Values on the same items whose differences have this standard deviation."""
+    """Values on the same items whose differences have this standard deviation: n = ((z_α + z_β) σ / δ)²,
+    Cohen 1988, §2.5, in its normal approximation."""
     return _means(deviation, basis)
 
 
@@ -138,14 +139,14 @@ def unpaired_verdicts(share: float, basis: str = "stated") -> Design:
 
 
 def unpaired_values(deviation_first: float, deviation_second: float, basis: str = "stated") -> Design:
-    """Values on different items, n in each sample, with these standard deviations."""
+    """Values on different items, n in each sample, with these standard deviations (Cohen 1988, §2.3)."""
     return _means(sqrt(deviation_first**2 + deviation_second**2), basis)
 
 
 def from_spread(spread: Spread, *, epochs: int = 1, correlation: float = 0.0) -> Design | None:
     """Two runs like an earlier one: its between-item variance, shared to a correlation 0..1 by both.
 
-    ω² = 2 · between · (1 − correlation). None where the earlier run cannot tell.
+    ω² = 2 · between · (1 − correlation), as in Miller 2024, §5. None where the earlier run cannot tell.
     """
     if spread.between is None or spread.within is None:
         return None

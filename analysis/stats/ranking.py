@@ -19,7 +19,8 @@ class RankInterval:
 def rank_intervals(
     count: int, differences: Mapping[tuple[int, int], Difference], *, level: float = 0.05
 ) -> list[RankInterval]:
-    """Places of `count` systems from all pairwise tests, Holm-adjusted.
+    """Places of `count` systems from all pairwise tests, Holm-adjusted, so that all hold at once (Mogstad,
+    Romano, Shaikh & Wilhelm 2024, Review of Economic Studies 91:476).
 
     `differences[i, j]` is j − i for i < j. One system beats another when the adjusted p is below `level`;
     its place runs from 1 + those that beat it to count − those that it beats. A pair without a test

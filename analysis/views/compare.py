@@ -20,6 +20,7 @@ from runs.selectors import listed
 from runs.views.asked import as_workspace_request, is_htmx
 from workspaces import access
 from workspaces.access import Access
+from workspaces.models import Workspace
 from workspaces.selectors import members_of
 
 LIVE = (
@@ -121,14 +122,19 @@ def live_context(figures: Figures) -> dict[str, Any]:
 
 def page_context(held: Access, figures: Figures) -> dict[str, Any]:
     workspace = held.workspace
-    past = selectors.history(workspace, figures.comparison.runs[figures.against], figures.comparison.scorer)
-    return live_context(figures) | {
-        "history": past,
-        "past": past_words(past, figures.comparison.scorer),
+    return {
+        **live_context(figures),
+        **history_context(workspace, figures),
         "fragments_url": reverse("analysis:compare_fragments", args=[workspace.slug]),
         "socket_path": "changes/",
         "socket_query": "runs=" + ",".join(str(run.pk) for run in figures.comparison.runs),
     }
+
+
+def history_context(workspace: Workspace, figures: Figures) -> dict[str, Any]:
+    """The past of the compared run's alias."""
+    past = selectors.history(workspace, figures.comparison.runs[figures.against], figures.comparison.scorer)
+    return {"history": past, "past": past_words(past, figures.comparison.scorer)}
 
 
 def past_words(past: list[selectors.Past], scorer: str) -> Wording | None:

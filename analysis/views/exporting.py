@@ -13,7 +13,7 @@ from analysis.asking import asked
 from analysis.comparison import NotComparable
 from analysis.exports import figures_json, items_csv, report_html
 from analysis.figures import Figures
-from analysis.views.compare import figures_or_404, live_context
+from analysis.views.compare import figures_or_404, history_context, live_context
 from evalportal.lib.streaming import download
 from runs.views.asked import as_workspace_request
 from workspaces import access
@@ -31,7 +31,12 @@ def _csv(held: Access, figures: Figures) -> Made:
 
 
 def _html(held: Access, figures: Figures) -> Made:
-    context: Mapping[str, Any] = {"workspace": held.workspace, "now": timezone.now(), **live_context(figures)}
+    context: Mapping[str, Any] = {
+        "workspace": held.workspace,
+        "now": timezone.now(),
+        **live_context(figures),
+        **history_context(held.workspace, figures),
+    }
     return [report_html(figures, context)]
 
 
