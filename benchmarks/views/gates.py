@@ -23,6 +23,7 @@ from judges.options import option_fields
 from judges.selectors import judges_of
 from runs.models import RunStatus
 from runs.selectors import listed
+from runs.services.freezing import scorer_name
 from runs.views.asked import whole
 from workspaces import access
 from workspaces.access import Access
@@ -59,7 +60,7 @@ def benchmark_gates(request: HttpRequest, pk: int) -> HttpResponseBase:
         return reported(report, kind)
     rows = evaluations_of(benchmark.workspace).filter(benchmark=benchmark)
     aliases = list(dict.fromkeys(rows.values_list("alias", flat=True)[:NAMES]))
-    scorers = (each["name"] for part in benchmark.parts.all() for each in part.scorers)
+    scorers = (scorer_name(each) for part in benchmark.parts.all() for each in part.scorers)
     context = {
         "report": report,
         "rules": rules(held_by(request), aliases, scorers),

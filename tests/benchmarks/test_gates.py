@@ -157,6 +157,7 @@ def test_forms_offer_the_names_that_may_be_meant(
     held: Access, pair: Benchmark, model: Any, client_of: Callable[[User], Client], editor: User
 ) -> None:
     judge_create(held, draft_of_rubric(held.workspace, "correctness", model_ids=[model().pk]))
+    pair.parts.update(scorers=[{"key": "numeric"}])  # as the API takes them: the key is the name
     dataset = pair.parts.get().version.dataset
     for path in (f"{pair.pk}/gates/", f"gates/dataset/{dataset.pk}/"):
         html = client_of(editor).get(f"/w/alpha/benchmarks/{path}").content.decode()
