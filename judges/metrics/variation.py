@@ -84,7 +84,7 @@ def spread_of(
         variants=variants,
         mean=float(means.mean()),
         sd=float(figures.std(ddof=1)) if len(figures) > 1 else None,
-        item_sd=mean_estimate(float(widths.sum()), float((widths**2).sum()), len(widths)),
+        item_sd=_within(_mean(widths), 0.0, np.inf),
         flips=proportion(int(flips[several].sum()), int(several.sum())),
         items=_widest(known, table, means, deviations, flips, counts, most),
         shares=shares,
@@ -125,7 +125,17 @@ def _figure(table: Floats, place: int, shares: bool) -> VariantFigure:
     if not place:
         return VariantFigure(place, estimate, None)
     off = column - table[:, 0]
-    return VariantFigure(place, estimate, _mean(off[~np.isnan(off)]))
+    difference = _within(_mean(off[~np.isnan(off)]), *((-1.0, 1.0) if shares else (-np.inf, np.inf)))
+    return VariantFigure(place, estimate, difference)
+
+
+def _within(found: Estimate, lowest: float, highest: float) -> Estimate:
+    """Its bounds cut to what can be; none where all values are the same, which says nothing of the spread."""
+    if found.low is None or found.high is None:
+        return found
+    if found.low == found.high:
+        return replace(found, low=None, high=None)
+    return replace(found, low=max(lowest, found.low), high=min(highest, found.high))
 
 
 def _mean(values: Floats) -> Estimate:
