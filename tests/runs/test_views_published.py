@@ -8,7 +8,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Upload
+from datasets.uploading import upload_run
 from registry.models import Provider, RegisteredModel
 from runs.engine.host import run_to_end
 from runs.models import Run
@@ -37,10 +38,11 @@ def client(client_of: Callable[[User], Client], editor: User) -> Client:
 
 @pytest.fixture
 def version(client: Client) -> DatasetVersion:
-    """Uploaded and imported as the mapping page guesses it."""
+    """Uploaded and imported as the mapping page guesses it; of this size a worker imports."""
     file = SimpleUploadedFile(SOLUTIONS.name, SOLUTIONS.read_bytes())
     mapping = client.post(UPLOAD, {"file": file, "kind": "query_response"}).headers["Location"]
     client.post(mapping, form_of(client.get(mapping), action="import", dataset_name="GSM8K test"))
+    upload_run(Upload.objects.get().pk)
     return DatasetVersion.objects.get()
 
 
