@@ -15,8 +15,10 @@ LARGEST_ID = 2**63 - 1
 class LabelFilter(filters.FilterSet):  # type: ignore[misc]
     """Query parameters of lists and files."""
 
-    judge = filters.NumberFilter("judge_id", max_value=LARGEST_ID, help_text="Id of the judge, any version")
-    run = filters.NumberFilter("run_id", max_value=LARGEST_ID)
+    judge = filters.NumberFilter(
+        "judge_id", min_value=0, max_value=LARGEST_ID, help_text="Id of the judge, any version"
+    )
+    run = filters.NumberFilter("run_id", min_value=0, max_value=LARGEST_ID)
     person = filters.CharFilter(method="of_person", help_text="Email of who labelled")
 
     class Meta:

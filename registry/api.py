@@ -68,7 +68,7 @@ class ModelFilterSet(filters.FilterSet):  # type: ignore[misc]
     )
     source = filters.ChoiceFilter(choices=Source.choices)
     provider = filters.NumberFilter(
-        field_name="provider_id", max_value=2**63 - 1, help_text="A provider's id"
+        field_name="provider_id", min_value=0, max_value=2**63 - 1, help_text="A provider's id"
     )
     active = filters.BooleanFilter(method="only_active", help_text="Whether runs can be launched with it")
 

@@ -14,10 +14,15 @@ class RunFilter(filters.FilterSet):  # type: ignore[misc]
     alias = filters.CharFilter(help_text="Exactly")
     label = filters.CharFilter(help_text="Exactly")
     dataset = filters.NumberFilter(
-        "dataset_version__dataset_id", max_value=LARGEST_ID, help_text="Id of the dataset, any version"
+        "dataset_version__dataset_id",
+        min_value=0,
+        max_value=LARGEST_ID,
+        help_text="Id of the dataset, any version",
     )
-    model = filters.NumberFilter("model_id", max_value=LARGEST_ID, help_text="Id of the registered model")
-    evaluation = filters.NumberFilter("evaluation_id", max_value=LARGEST_ID)
+    model = filters.NumberFilter(
+        "model_id", min_value=0, max_value=LARGEST_ID, help_text="Id of the registered model"
+    )
+    evaluation = filters.NumberFilter("evaluation_id", min_value=0, max_value=LARGEST_ID)
 
     class Meta:
         model = Run

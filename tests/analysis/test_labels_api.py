@@ -57,6 +57,14 @@ def test_a_script_labels_and_reads(run: Run, judge: JudgeVersion, editor: User) 
     assert client.get(f"{LABELS}?run={run.pk + 1}").json()["results"] == []
 
 
+@pytest.mark.parametrize(
+    "url", ["labels?judge", "labels?run", "runs?dataset", "runs?model", "models?provider"]
+)
+def test_a_number_with_a_billion_digits_is_refused_before_it_is_written_out(url: str, viewer: User) -> None:
+    refused = bearer(viewer, "alpha").get(f"/api/v1/{url}=-1e999999999")
+    assert refused.status_code == 400, refused.content
+
+
 def test_verdicts_stay_blind_until_ones_own_label(
     run: Run, judge: JudgeVersion, say: Any, editor: User, viewer: User
 ) -> None:
