@@ -12,6 +12,7 @@ from analysis.models import HumanLabel
 from analysis.selectors_review import entry_of
 from judges.models import JudgeVersion
 from runs.models import Score
+from runs.selectors_variants import show_as_asked
 from workspaces.models import User, Workspace
 
 AT_ONCE = 500
@@ -70,6 +71,7 @@ def label_rows(labels: Iterable[HumanLabel], person: User | None, *, unblind: bo
     `unblind`. Three queries for each AT_ONCE labels."""
     remaining = iter(labels)
     while some := list(islice(remaining, AT_ONCE)):
+        _show_as_asked(some)
         own = HumanLabel.objects.filter(person=person, trial__in=[label.trial_id for label in some])
         seen = set(own.values_list("judge_id", "trial_id").order_by()) if person else set()
         verdicts = _verdicts(some)
@@ -78,6 +80,12 @@ def label_rows(labels: Iterable[HumanLabel], person: User | None, *, unblind: bo
             blind = not unblind and key not in seen
             said, version = verdicts.get(key, (None, None))
             yield LabelRow(label=label, version=version, said=None if blind else said, blind=blind)
+
+
+def _show_as_asked(labels: Sequence[HumanLabel]) -> None:
+    runs = {label.run_id: label.run for label in labels}
+    for run in runs.values():
+        show_as_asked(run, [label.trial for label in labels if label.run_id == run.pk])
 
 
 def _verdicts(labels: Sequence[HumanLabel]) -> Verdicts:

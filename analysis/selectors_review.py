@@ -15,6 +15,7 @@ from judges.models import Judge, JudgeVersion
 from judges.selectors import all_judges_of, versions_in
 from runs.models import Run, Score, Trial, TrialState
 from runs.selectors_pages import Prompt, prompt_of_trial
+from runs.selectors_variants import show_as_asked
 from workspaces.models import Membership, User, Workspace
 
 RUNS = 50
@@ -134,6 +135,7 @@ def review_of(sample: Sample, person: User | None, at: int | None) -> Review:
 
 def _shown(sample: Sample, version: JudgeVersion, trial_id: int, at: int, person: User | None) -> Shown:
     trial = Trial.objects.select_related("item").get(pk=trial_id)
+    show_as_asked(sample.run, [trial])
     swapped = sample.shows_swapped(trial_id)
     responses = [trial.response]
     if sample.entry["kind"] == "compare":
@@ -159,10 +161,11 @@ def _other_response(sample: Sample, trial: Trial) -> str:
 
 
 def responses_of(sample: Sample) -> list[tuple[Trial, Sequence[str]]]:
-    """What the sample asks about, in its order: each trial with its item, and the responses in the order in
-    which they are shown. Four queries."""
+    """What the sample asks about, in its order: each trial with its item as it was asked, and the responses
+    in the order in which they are shown. Four queries."""
     ids = sampled(sample)
     trials = Trial.objects.select_related("item").in_bulk(ids)
+    show_as_asked(sample.run, trials.values())
     others: dict[tuple[int, int], str] = {}
     if sample.entry["kind"] == "compare":
         items = [trial.item_id for trial in trials.values()]

@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from analysis.models import HumanLabel, ReviewSample
 from analysis.services_labels import ReviewProblem, label_keep, sample_draw
+from datasets.models import Item
 from judges.draft import Draft
 from judges.models import JudgeVersion
 from judges.services import judge_create
@@ -213,3 +214,22 @@ def test_of_a_comparison_chance_decides_which_is_first(
     label = HumanLabel.objects.get()
     assert (label.answer, label.value, label.opponent_id) == ("B", 0.0, other.pk)
     assert f"A is {run.alias}" in text
+
+
+def test_people_see_the_variant_that_was_asked(
+    run: Run, judge: JudgeVersion, editor: User, client_of: ClientOf
+) -> None:
+    strategy = {
+        "key": "shuffle_choices",
+        "title": "",
+        "options": {"count": 1, "seed": 7},
+        "titles": ["Order 1"],
+    }
+    Run.objects.filter(pk=run.pk).update(config={**run.config, "variations": [strategy]})
+    names = ["Paris", "Rome", "Oslo", "Bern"]
+    Item.objects.filter(version=run.dataset_version_id).update(choices=names, references=["B"])
+    Trial.objects.filter(run=run).update(epoch=2)
+    client = client_of(editor)
+    item = client.get(drawn(client, run, judge)["Location"]).context["review"].shown.trial.item
+    assert sorted(item.choices) == sorted(names) and item.choices != names
+    assert item.choices["ABCD".index(item.references[0])] == "Rome"
