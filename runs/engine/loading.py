@@ -31,13 +31,13 @@ def load_work(plan: Plan, claimed: Sequence[Claimed]) -> list[Work]:
         answers = HandAnswer.objects.filter(trial_id__in=among([trial.id for trial in claimed]))
         given = dict(answers.values_list("trial_id", "text"))
         return [_answered(trial, items[trial.item_id], given.get(trial.id)) for trial in claimed]
-    if plan.judge and plan.judge.semantic:
-        return _semantic_work(plan, plan.judge.semantic, claimed, items)
     approved = paraphrases_of(ids) if plan.variants.reads_paraphrases else {}
     rows = {
         trial.id: plan.variants.asked(items[trial.item_id], trial.epoch, approved.get(trial.item_id))
         for trial in claimed
     }
+    if plan.judge and plan.judge.semantic:
+        return _semantic_work(plan, plan.judge.semantic, claimed, rows)
     if plan.judge:
         return _judge_work(plan, plan.judge, claimed, rows, images)
     return [_work(plan, trial, rows[trial.id], images.get(trial.item_id, ())) for trial in claimed]
@@ -75,14 +75,15 @@ def _judge_work(
 
 
 def _semantic_work(
-    plan: Plan, semantic: Semantic, claimed: Sequence[Claimed], items: Mapping[int, Mapping[str, Any]]
+    plan: Plan, semantic: Semantic, claimed: Sequence[Claimed], asked_rows: Mapping[int, Mapping[str, Any]]
 ) -> list[Work]:
-    """The texts to embed; a query for the responses. Where nothing need be asked, the verdict is there."""
+    """The texts to embed, by the items as they were asked, by trial; a query for the responses. Where nothing
+    need be asked, the verdict is there."""
     ids = [trial.judged for trial in claimed if trial.judged]
     responses = dict(Trial.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "response"))
     work = []
     for trial in claimed:
-        row = items[trial.item_id]
+        row = asked_rows[trial.id]
         asked = semantic.asked(Subject(responses[trial.judged or 0], row["references"], row["choices"]))
         if isinstance(asked, Verdict):
             answer = Answer(settled(asked), "", cached=False)

@@ -14,6 +14,7 @@ from runs.engine.check import check_run
 from runs.engine.host import run_to_end
 from runs.metrics import metrics_json
 from runs.models import Attempt, Run, RunStatus, Score, Trial
+from runs.selectors_variants import show_as_asked
 from runs.services import Launch, LaunchProblems, launch, launch_plan, run_delete, run_retry
 from tests.runs.scripted_judge import ScriptedJudge, verdict
 from tests.stub_endpoint import StubEndpoint
@@ -236,3 +237,18 @@ def test_a_run_shows_what_was_embedded(
     asked = client.get(f"/w/alpha/runs/{judging.pk}/?item=1").content.decode()
     assert "The texts that were embedded" in asked and "zebra" in asked
     assert "Nothing had to be embedded" in client.get(f"/w/alpha/runs/{judging.pk}/?item=4").content.decode()
+
+
+def test_references_go_with_shuffled_choices(
+    launched: Launched, embedder: RegisteredModel, stub: StubEndpoint
+) -> None:
+    rows = [{"prompt": "Where?", "choices": ["Paris", "Rome", "Oslo", "Bern"], "references": ["B"]}]
+    orders = [{"key": "shuffle_choices", "options": {"count": 1, "seed": 7}}]
+    template = "{{ input }}{% for choice in choices %}{{ choice }}{% endfor %}"
+    run = ended(launched(rows, scorers=[SEMANTIC], template=template, variations=orders))
+    trials = list(run.trials.select_related("item").order_by("epoch"))
+    show_as_asked(run, trials)
+    letters = [trial.item.references[0] for trial in trials]
+    assert letters[0] == "B" != letters[1]
+    found = scores(run)
+    assert [f"“{letters[n - 1]}”" in found[n].explanation for n in (1, 2)] == [True, True]
