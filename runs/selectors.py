@@ -390,8 +390,9 @@ def is_looked_for(run: Run, wanted: TrialFilter) -> bool:
 
 def _looked_for(run: Run, wanted: TrialFilter, size: int, before: int | None, after: int | None) -> Page:
     """As much of a page as was found in the time; `goes_on`, or backwards `newer`, leads on from there."""
-    start = min(after or 0, run.total) if before is None else min(before, run.total + 1)
-    end = run.total if before is None else 1
+    last_seq = _last_seq(run)
+    start = min(after or 0, last_seq) if before is None else min(max(1, before), last_seq + 1)
+    end = last_seq if before is None else 1
     seen = look(trials_of(run, wanted), start=start, end=end, wanted=size + 1)
     more, seqs = len(seen.found) > size, seen.found[:size]
     rows = list(_shown(Trial.objects.filter(run=run, seq__in=seqs)).order_by("seq"))
@@ -400,6 +401,12 @@ def _looked_for(run: Run, wanted: TrialFilter, size: int, before: int | None, af
     if before is not None:
         return Page(rows, newer=first if more else str(reached or ""), older=last)
     return Page(rows, newer=first if after else "", older=last if more else "", goes_on=reached)
+
+
+def _last_seq(run: Run) -> int:
+    """The highest number that a trial may have. A judging's go by what it judges: until all is there, and
+    where some errored, they leave gaps."""
+    return run.judged.total * run.passes if run.judged else run.total
 
 
 def _seqs_waiting(
@@ -461,7 +468,7 @@ def trial_neighbours(run: Run, wanted: TrialFilter, seq: int) -> tuple[int | Non
     """The numbers before and after within the filter."""
     trials = trials_of(run, wanted)
     if is_looked_for(run, wanted):
-        ends = ((seq, 1), (seq, max(seq, run.total)))
+        ends = ((seq, 1), (seq, max(seq, _last_seq(run))))
         looks = [look(trials, start=start, end=end, wanted=1, share=0.3) for start, end in ends]
         return looks[0].found[0] if looks[0].found else None, looks[1].found[0] if looks[1].found else None
     previous = trials.filter(seq__lt=seq).order_by("-seq").values_list("seq", flat=True).first()

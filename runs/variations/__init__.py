@@ -64,7 +64,8 @@ class Variants:
 
     def turns_of(self, place: int) -> tuple[int, int]:
         """The first and the last turn of a variant."""
-        return place * self.epochs + 1, (place + 1) * self.epochs
+        each = self.epochs * self.passes
+        return place * each + 1, (place + 1) * each
 
     @property
     def reads_paraphrases(self) -> bool:

@@ -7,6 +7,7 @@ from django.test import Client
 
 from runs import selectors_search
 from runs.models import Run, Trial
+from runs.selectors import TrialFilter, trial_page
 from runs.selectors_search import FIRST_ROWS, Look, look
 from workspaces.models import User
 
@@ -90,3 +91,13 @@ def test_waiting_items_are_listed_in_order_whatever_their_state(client: Client, 
     assert [trial.seq for trial in second.rows] == list(range(27, 52))
     back = client.get(f"{url}&before={second.newer}").context["trials"]
     assert [trial.seq for trial in back.rows] == [1, 2, *range(4, 27)]
+
+
+def test_a_judgings_numbers_leave_gaps(run: Run) -> None:
+    judging = Run.objects.create(
+        workspace=run.workspace, evaluation=run.evaluation, dataset_version=run.dataset_version, judged=run,
+        passes=2, total=1, config={**run.config, "variations": []},
+    )  # fmt: skip
+    item = run.trials.values_list("item", flat=True)[0]
+    Trial.objects.create(run=judging, item_id=item, seq=2 * ITEMS, response="a pearl")
+    assert [trial.seq for trial in trial_page(judging, TrialFilter(q="pearl")).rows] == [2 * ITEMS]
