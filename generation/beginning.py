@@ -106,9 +106,15 @@ class Begun:
     facts: list[dict[str, Any]]
 
 
-def drafting_launch(access: Access, wish: Wish, documents: Sequence[Document]) -> Begun:
-    """Keeps the passages as a dataset, and launches the run that asks about them. Raises GenerationProblems;
-    then nothing is begun, though passages that were read may stay as a dataset."""
+def drafting_launch(
+    access: Access,
+    wish: Wish,
+    documents: Sequence[Document],
+    keep: Callable[[Begun], None] = lambda begun: None,
+) -> Begun:
+    """Keeps the passages as a dataset, and launches the run that asks about them; `keep(begun)` is called in
+    the launch's transaction, and may raise. Raises GenerationProblems; then nothing is begun, though passages
+    that were read may stay as a dataset."""
     by_document = [passages_of(each.name, each.text, wish.passage_characters) for each in documents]
     facts = [
         {"name": each.name, "characters": len(each.text), "passages": len(passages)}
@@ -120,13 +126,14 @@ def drafting_launch(access: Access, wish: Wish, documents: Sequence[Document]) -
         title = f"{name[:108]} (passages)"
         found = rows_import(access, title, _passage_rows(passages), PASSAGE_FIELDS, PASSAGES)
         with transaction.atomic():
-            run = launch(access, _drafting(wish, name, found.version.pk)).runs.get()
+            begun = Begun(launch(access, _drafting(wish, name, found.version.pk)).runs.get(), facts)
+            keep(begun)
     except ImportProblems as error:
         raise GenerationProblems({"name": [each.reason for each in error.problems]}) from error
     except LaunchProblems as error:
         named = {NAMES.get(key, key): texts for key, texts in error.problems.items()}
         raise GenerationProblems(named) from error
-    return Begun(run, facts)
+    return begun
 
 
 def _drafting(wish: Wish, name: str, version_id: int) -> Launch:

@@ -11,7 +11,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
-from generation.beginning import GenerationProblems, Wish, documents_of, drafting_launch
+from generation.beginning import Begun, GenerationProblems, Wish, documents_of, drafting_launch
 from generation.models import Generation, Stage
 from workspaces import access
 from workspaces.models import Role
@@ -79,15 +79,15 @@ def _read(generation: Generation) -> None:
         if not _mine(generation).update(read_count=count, alive_at=timezone.now()):
             raise ReadingStopped
 
-    documents = documents_of(_files(generation), on_read)
-    begun = drafting_launch(held, _wish(generation), documents)
-    kept = _mine(generation).update(
-        stage=Stage.DRAFTING, run=begun.run, model_name=begun.run.config["model"]["name"],
-        documents=begun.facts, wish={},
-    )  # fmt: skip
+    def keep(begun: Begun) -> None:
+        if not _mine(generation).update(
+            stage=Stage.DRAFTING, run=begun.run, model_name=begun.run.config["model"]["name"],
+            documents=begun.facts, wish={},
+        ):  # fmt: skip
+            raise ReadingStopped
+
+    drafting_launch(held, _wish(generation), documents_of(_files(generation), on_read), keep)
     generation.files_remove()
-    if not kept:
-        log.info("generation %s was given up while its documents were read", generation.pk)
 
 
 def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:

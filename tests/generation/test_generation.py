@@ -13,6 +13,8 @@ from django.test import Client
 from django.utils import timezone
 
 from datasets.models import Item
+from generation import reading
+from generation.beginning import documents_of
 from generation.models import Draft, DraftState, Generation, Stage
 from generation.prompts import PROMPTS
 from generation.reading import SILENT_AFTER, generation_read, is_silent
@@ -23,6 +25,7 @@ from generation.services import (
     draft_decide,
     draft_edit,
     drafts_collect,
+    generation_delete,
     generation_expect,
     generation_publish,
 )
@@ -245,6 +248,32 @@ def test_readers_that_die_are_replaced_and_leave_no_files(
     lost.refresh_from_db()
     assert lost.stage == Stage.REFUSED and "lost three times" in lost.problems[0]
     assert not lost.folder.exists()
+
+
+def test_a_reader_that_was_replaced_or_given_up_launches_nothing(
+    model: Callable[..., RegisteredModel], alpha: Workspace, editor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = access_for(editor, "alpha")
+    wish = Wish(name="Towns", files=[("a.txt", TOWNS.encode())], model_id=model().pk)
+
+    def while_read(change: Callable[[], Any]) -> None:
+        def documents(*given: Any) -> Any:
+            read = documents_of(*given)
+            change()
+            return read
+
+        monkeypatch.setattr(reading, "documents_of", documents)
+
+    generation = generation_expect(held, wish)
+    while_read(lambda: Generation.objects.update(attempt=2))
+    generation_read(generation.pk)
+    assert not Run.objects.exists() and Generation.objects.get().stage == Stage.READING
+    assert generation.folder.exists(), "the other reader needs them"
+
+    Generation.objects.update(alive_at=None)
+    while_read(lambda: generation_delete(held, generation))
+    generation_read(generation.pk)
+    assert not Run.objects.exists() and not generation.folder.exists()
 
 
 def test_drafts_are_deleted_once_the_words_are_typed(
