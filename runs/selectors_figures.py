@@ -16,6 +16,7 @@ from judges.metrics.trials import ScoredTrial, grouped
 from judges.metrics.weighted import shortly
 from judges.scorers.normalise import normalise
 from runs.models import Run, Score, Trial, TrialState
+from runs.variations import FIELDS
 
 KEPT_S = 7 * 24 * 3600
 MOST_LABELS = 30
@@ -23,6 +24,7 @@ MOST_SECTIONS = 40
 RESAMPLED_UP_TO = 20_000  # trials; beyond, sections have no bootstrap intervals, and so no such figures
 BOOTSTRAPPED = ("sd", "f1", "corpus_bleu", "corpus_chrf")
 OUR_OWN = ("weight", "rubric")  # metadata that says nothing of what belongs together
+OF_EPOCHS = ("pass_at_k", "pass_hat_k", "majority_vote")  # of the original alone
 TEXT_SCORERS = ("token_f1", "rouge", "bleu", "chrf")
 SAMPLED_ITEMS = 50
 
@@ -91,22 +93,31 @@ def compute(run: Run, asked: Asked) -> Figures:
     large = len(trials) > RESAMPLED_UP_TO
     groups = grouped(trials, [trial.section for trial in trials])
     names = list(groups) if 1 < len(groups) <= MOST_SECTIONS else []
+    epochs = int(run.config.get("epochs", 1))
     rows = []
     for key, title, options in suited(run, asked, trials):
         metric = build_metric(key, {**options, "cluster": asked.cluster})
         within = [] if large and key in BOOTSTRAPPED else names
+        last = epochs if key in OF_EPOCHS else None
         rows.append(
             Figure(
-                key, title or metric.title, metric.description, metric.unit, metric.compute(trials),
-                {name: metric.compute(groups[name]) for name in within},
+                key, title or metric.title, metric.description, metric.unit,
+                metric.compute(_until(last, trials)),
+                {name: metric.compute(_until(last, groups[name])) for name in within},
             )
         )  # fmt: skip
     left_out = f"Sections have no resampled figures beyond {RESAMPLED_UP_TO:,} trials." if large else ""
     return Figures(rows, names, len(trials), run.sequence, left_out, _weight_words(trials))
 
 
+def _until(last: int | None, trials: Sequence[ScoredTrial]) -> Sequence[ScoredTrial]:
+    """Those of the first turns: answers to other variants are no epochs of the same question."""
+    return trials if last is None else [trial for trial in trials if trial.epoch <= last]
+
+
 def scored_trials(run: Run, asked: Asked) -> Iterator[ScoredTrial]:
-    """Trials that are done or errored, in order, with that scorer's verdicts. Two queries."""
+    """Trials that are done or errored, in order, with that scorer's verdicts, and the references of the
+    variant that was asked. Two queries."""
     scores = {
         trial: (value, passed, answer)
         for trial, value, passed, answer in Score.objects.filter(run=run, scorer=asked.scorer)
@@ -114,10 +125,14 @@ def scored_trials(run: Run, asked: Asked) -> Iterator[ScoredTrial]:
         .iterator(chunk_size=5000)
     }
     columns = ["pk", "item_id", "epoch", "section", "state", "response", "item__references", "item__metadata"]
+    variants = run.variants
+    if variants.variants:
+        columns += ["item__prompt", "item__messages", "item__choices"]
     rows = Trial.objects.filter(run=run, state__in=(TrialState.DONE, TrialState.ERRORED)).order_by("seq")
     for row in rows.values(*columns).iterator(chunk_size=5000):
         value, passed, answer = scores.get(row["pk"], (None, None, ""))
         metadata = row.get("item__metadata") or {}
+        shown = variants.asked({name: row.get(f"item__{name}") for name in FIELDS}, row["epoch"])
         yield ScoredTrial(
             item=row["item_id"],
             epoch=row["epoch"],
@@ -126,7 +141,7 @@ def scored_trials(run: Run, asked: Asked) -> Iterator[ScoredTrial]:
             passed=passed,
             answer=answer,
             response=row["response"],
-            references=row["item__references"],
+            references=shown["references"],
             metadata={asked.cluster: metadata[asked.cluster]} if asked.cluster in metadata else {},
             errored=row["state"] == TrialState.ERRORED,
             weight=weight_in(metadata),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from runs.exports import EXPORTS
 from runs.metrics import run_metrics
 from runs.models import Run, Trial
 from runs.selectors import TrialFilter, trials_of
+from runs.selectors_figures import Asked, compute
 from runs.selectors_pages import prompt_of_trial
 from runs.selectors_spread import spread_json
 from runs.selectors_variants import show_as_asked
@@ -213,6 +215,26 @@ def test_an_items_variants_are_one_cluster(launched: Launched, stub: StubEndpoin
     assert (wide.value, wide.n, narrow.value, narrow.n) == (0.25, 24, 0.25, 4)
     assert wide.high is not None and narrow.high is not None and wide.low is not None
     assert wide.high - wide.low > 0.6
+
+
+def test_figures_take_references_as_asked_and_epochs_of_the_original(
+    launched: Launched, stub: StubEndpoint, engine: None
+) -> None:
+    """A model that always finds Rome: right under whichever letter; a vote is over the original's letters."""
+
+    def rome(body: dict[str, Any]) -> str:
+        shown = re.findall("Paris|Rome|Oslo|Bern", body["messages"][-1]["content"])
+        return "ABCD"[shown.index("Rome")]
+
+    stub.set(script=rome)
+    items = [choosing(number) for number in range(1, 5)]
+    scorers = [{"key": "multiple_choice"}]
+    launch = {"template": CHOOSING, "variations": [SHUFFLED], "scorers": scorers, "epochs": 2}
+    run = finished(launched(items, **launch))
+    found = {row.title: row.estimate for row in compute(run, Asked("multiple_choice")).rows}
+    assert (found["Exact match"].value, found["Exact match"].n) == (1.0, 32)
+    assert found["Majority vote of 2"].denominator == "4 items with 2 scored epochs each"
+    assert "at least 2 scored epochs" in (found["pass@2"].denominator or "")
 
 
 def test_a_repeat_meets_the_cache_and_a_template_its_own_answers(
