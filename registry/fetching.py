@@ -95,10 +95,11 @@ def post_body(url: str, body: bytes, headers: Mapping[str, str], *, total_s: flo
     Raises FetchFailed."""
 
     async def send() -> int:
-        async with _session(URL(url), total_s) as (session, gate):
-            gate.check_literal(URL(url).host or "")
+        address = _url(url)
+        async with _session(address, total_s) as (session, gate):
+            gate.check_literal(address.host or "")
             sent = {"user-agent": "Evalportal", **headers}
-            async with session.post(url, data=body, allow_redirects=False, headers=sent) as response:
+            async with session.post(address, data=body, allow_redirects=False, headers=sent) as response:
                 return response.status
 
     return asyncio.run(send())
@@ -106,8 +107,21 @@ def post_body(url: str, body: bytes, headers: Mapping[str, str], *, total_s: flo
 
 async def _get(url: str, read: Callable[[aiohttp.ClientResponse], Awaitable[T]], bearer: str) -> T:
     """What `read` makes of the 2xx answer at the end of the redirects."""
-    async with _session(URL(url), TOTAL_S) as (session, gate):
-        return await _follow(session, gate, URL(url), read, bearer)
+    address = _url(url)
+    async with _session(address, TOTAL_S) as (session, gate):
+        return await _follow(session, gate, address, read, bearer)
+
+
+def _url(text: str) -> URL:
+    """Raises FetchBlocked for what can be no address, whoever asks."""
+    try:
+        url = URL(text)
+        known = bool(url.host)  # decoded here, where it may fail
+    except ValueError:
+        known = False
+    if not known:
+        raise FetchBlocked("This is no web address.")
+    return url
 
 
 @asynccontextmanager

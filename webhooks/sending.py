@@ -25,10 +25,12 @@ from webhooks.models import Delivery, DeliveryState
 
 MEDIA_TYPE = "application/x-ndjson"
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 7200))  # between attempts
+MOST_IN_BODY = 20 << 20  # bytes of lines; a worker holds them a few times over
 LEASE = timedelta(minutes=2)  # a worker that died gives it back then
 TOTAL_S = 30.0
 LINK_LIVES = timedelta(days=1)
 KEPT = timedelta(days=30)
+TOO_LARGE = "The file is larger than {} MB; let the webhook send a link."
 PASSING = (408, 409, 425, 429)  # of 4xx: later it may be taken
 signer = TimestampSigner(salt="evalportal.delivery")
 
@@ -44,6 +46,9 @@ def delivery_send(delivery_id: int) -> None:
     if not due.update(next_at=now + LEASE, attempts=F("attempts") + 1):
         return
     delivery = Delivery.objects.select_related("webhook__workspace").get(pk=delivery_id)
+    if delivery.attempts > len(PAUSES) + 1:
+        _end(delivery, DeliveryState.FAILED, problem="The workers that sent it were lost each time.")
+        return
     try:
         status = _post(delivery)
     except FetchBlocked as error:
@@ -96,6 +101,8 @@ def body_of(delivery: Delivery) -> bytes:
 
 def _content(delivery: Delivery) -> dict[str, str]:
     if not delivery.webhook.sends_link:
+        if delivery.size_bytes > MOST_IN_BODY:
+            raise FetchBlocked(TOO_LARGE.format(MOST_IN_BODY >> 20))
         return {"text": delivery.path.read_text(encoding="utf-8")}
     return {"url": f"{delivery.base_url.rstrip('/')}{link_of(delivery)}"}
 

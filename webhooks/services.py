@@ -14,13 +14,12 @@ from evalportal.lib.secret_fields import Secret
 from registry import rules
 from webhooks.models import Delivery, DeliveryState, Webhook
 from webhooks.selectors import webhook_of
-from webhooks.sending import new_secret
+from webhooks.sending import MOST_IN_BODY, TOO_LARGE, new_secret
 from webhooks.tasks import deliver
 from workspaces import audit
 from workspaces.access import Access
 from workspaces.services import Refused
 
-MOST_IN_BODY = 20 << 20
 MOST_BYTES = 512 << 20
 
 
@@ -107,7 +106,7 @@ def _write(delivery: Delivery, lines: Iterable[str]) -> None:
             data = line.encode()
             delivery.size_bytes += len(data)
             if delivery.size_bytes > most:
-                raise Refused(f"The file is larger than {most >> 20} MB; let the webhook send a link.")
+                raise Refused(TOO_LARGE.format(most >> 20))
             hashed.update(data)
             file.write(data)
     if not delivery.size_bytes:

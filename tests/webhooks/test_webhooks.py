@@ -17,7 +17,7 @@ from runs.models import Run, Trial, TrialState
 from runs.selectors import TrialFilter
 from runs.services import Launch, launch, misses
 from tests.webhooks.conftest import Receiver
-from webhooks import services
+from webhooks import sending, services
 from webhooks.models import Delivery, DeliveryState, Webhook
 from webhooks.sending import PAUSES, deliveries_due, delivery_send, link_of, old_remove
 from workspaces.access import Access, access_for
@@ -136,6 +136,28 @@ def test_a_worker_that_died_gives_its_delivery_back(receiver: Receiver, owning: 
     delivery_send(delivery.pk)
     assert not receiver.got
     assert sent(delivery).state == DeliveryState.DELIVERED
+    deadly = pushed(owning)
+    Delivery.objects.filter(pk=deadly.pk).update(attempts=len(PAUSES) + 1)
+    assert sent(deadly).state == DeliveryState.FAILED and "lost each time" in deadly.problem
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.parametrize("url", ["https://xn--/hook", "http://a\\b/hook"])
+def test_what_is_no_address_ends_it(owning: Access, url: str) -> None:
+    services.webhook_save(owning, url=url, sends_link=False)
+    delivery = sent(pushed(owning))
+    assert (delivery.state, delivery.problem) == (DeliveryState.FAILED, "This is no web address.")
+
+
+def test_a_large_file_of_a_link_is_not_sent_as_lines(
+    receiver: Receiver, owning: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(owning, receiver, sends_link=True)
+    delivery = pushed(owning)
+    set_up(owning, receiver)
+    monkeypatch.setattr(sending, "MOST_IN_BODY", 20)
+    assert sent(delivery).state == DeliveryState.FAILED
+    assert "larger" in delivery.problem and not receiver.got
 
 
 def test_the_secret_is_sealed_and_belongs_to_the_host(receiver: Receiver, owning: Access) -> None:
