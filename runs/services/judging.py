@@ -25,10 +25,14 @@ from runs.services.control import CannotDo
 from runs.services.freezing import frozen_model
 from runs.services.wish import Launch, LaunchProblems, Target
 from runs.tasks import pump
+from runs.variations import asked_alike
 from workspaces import audit
 from workspaces.access import Access
 
 LONGEST_NAME = 80
+ASKED_OTHERWISE = (
+    "The other run asked its items in other variants or epochs: the responses are not to the same prompts."
+)
 WAITS = "Waits for responses to judge."
 
 
@@ -155,6 +159,8 @@ def opponent_problems(run: Run, version: JudgeVersion, opponent: Run | None) -> 
         return ["Compare with another run of this workspace."]
     if opponent.dataset_version_id != run.dataset_version_id:
         return ["Both runs have to be on the same version of the dataset."]
+    if not asked_alike(run.config, opponent.config):
+        return [ASKED_OTHERWISE]
     return []
 
 
@@ -305,8 +311,11 @@ def _opponent_missing(
 ) -> Iterator[tuple[str, str]]:
     if wish.opponent_run_id:
         runs = Run.objects.filter(workspace=access.workspace, judged=None, dataset_version=version)
-        if not runs.filter(pk=wish.opponent_run_id).exists():
+        opponent = runs.filter(pk=wish.opponent_run_id).first()
+        if opponent is None:
             yield "opponent_run_id", "Choose a run of this workspace on the same version of the dataset."
+        elif not asked_alike({"epochs": wish.epochs}, opponent.config):
+            yield "opponent_run_id", ASKED_OTHERWISE
     elif wish.opponent_recorded:
         if wish.opponent_recorded not in version.response_models:
             yield (

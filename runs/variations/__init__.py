@@ -128,6 +128,22 @@ def turns_of(config: Mapping[str, Any]) -> int:
     return int(config.get("epochs") or 1) * (1 + variants)
 
 
+def asked_alike(mine: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the turns that both of two frozen configurations have were asked in the same way, so that the
+    responses of one turn belong side by side."""
+    return all(one == two for one, two in zip(_ways(mine), _ways(other), strict=False))
+
+
+def _ways(config: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """By turn, how it was asked: nothing for the original."""
+    varied = [
+        (each["key"], each["options"], number)
+        for each in config.get("variations") or ()
+        for number in range(len(each["titles"]))
+    ]
+    return [way for way in ((), *varied) for _ in range(int(config.get("epochs") or 1))]
+
+
 def _first_index(scorers: Sequence[Mapping[str, Any]]) -> int:
     """What the first choice has where references are numbers, as the run's scorers read them."""
     given = (scorer.get("options", {}).get("first_index") for scorer in scorers)
@@ -146,6 +162,7 @@ __all__ = [
     "Strategy",
     "Variant",
     "Variants",
+    "asked_alike",
     "build_strategy",
     "listed",
     "turns_of",

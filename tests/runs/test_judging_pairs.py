@@ -9,9 +9,11 @@ from django.test import Client
 from datasets.models import DatasetVersion
 from judges.models import JudgeVersion
 from runs.models import Run
+from runs.services import BadJudge, LaunchProblems, add_judge
 from tests.runs.scripted_judge import ScriptedJudge, prompt_of, verdict
 from tests.runs.test_judging import judged, scores
 from tests.stub_endpoint import StubEndpoint
+from workspaces.access import Access
 from workspaces.models import User
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -48,3 +50,23 @@ def test_the_two_columns_are_compared(
     assert "A: " in asked and asked.index("left 2") < asked.index("right 2")
     page = client.get(f"/w/alpha/runs/{run.pk}/?item=1").content.decode()
     assert "Two responses" in page and "right 1" in page
+
+
+def test_only_what_was_asked_alike_is_compared(
+    launched: Callable[..., Run], dataset: Callable[..., DatasetVersion], alpha_access: Access,
+    judge: Callable[..., JudgeVersion],
+) -> None:  # fmt: skip
+    version, compare = dataset(2), judge("compare")
+    others = [{"key": "templates", "options": {"templates": ["So: {{ input }}"]}}]
+    varied = launched(version=version, variations=others)
+    again, once = launched(version=version, variations=others), launched(version=version)
+    twice = launched(version=version, epochs=2)
+    for mine, other in ((twice, varied), (varied, twice)):
+        with pytest.raises(BadJudge, match="other variants or epochs"):
+            add_judge(alpha_access, mine, compare, opponent=other)
+    for other in (again, once):
+        assert add_judge(alpha_access, varied, compare, opponent=other)
+    wish = {"version": version, "judges": [compare], "opponent_run_id": varied.pk}
+    with pytest.raises(LaunchProblems, match="other variants or epochs"):
+        launched(epochs=2, **wish)
+    assert launched(**wish).judgings.get().opponent == varied
