@@ -16,7 +16,8 @@ from evalportal.lib.secret_fields import UndecryptableSecret
 from judges.scorers import SCORERS, BadOptions, Subject, Verdict, build_scorer
 from judges.scorers.base import unscored
 from judges.scorers.semantic import Asked, Semantic
-from registry.client import CallFailed, Client, EmbedRequest, Endpoint
+from judges.spending import MonthIsSpent, Purse, Used, Wanted, purse_of
+from registry.client import CallFailed, Client, Embeddings, EmbedRequest, Endpoint
 from registry.models import RegisteredModel
 from registry.selectors import embedding_models_for
 from runs.models import Run
@@ -144,12 +145,14 @@ def begin(access: Access, wish: Launch, run: Run) -> None:
 
 
 def likened(access: Access, semantic: Semantic, subjects: Sequence[Subject]) -> list[Verdict]:
-    """The verdicts on a few responses, by one call. Blocks and calls out: not inside a transaction."""
+    """The verdicts on a few responses, by one call, which counts in the workspace's month. Blocks and calls
+    out: not inside a transaction."""
     asked = [semantic.asked(subject) for subject in subjects]
     texts = [text for each in asked if isinstance(each, Asked) for text in each.texts]
     try:
-        vectors = iter(_embedded(embedding_model(access.workspace, semantic.options.model), texts))
-    except (NoSuchModel, UndecryptableSecret) as problem:
+        model = embedding_model(access.workspace, semantic.options.model)
+        vectors = iter(_embedded(purse_of(access.workspace.pk), model, texts))
+    except (NoSuchModel, UndecryptableSecret, MonthIsSpent) as problem:
         return [each if isinstance(each, Verdict) else unscored(str(problem)) for each in asked]
     except CallFailed as failed:
         return [each if isinstance(each, Verdict) else unscored(failed.message) for each in asked]
@@ -161,16 +164,25 @@ def likened(access: Access, semantic: Semantic, subjects: Sequence[Subject]) -> 
     ]
 
 
-def _embedded(model: RegisteredModel, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+def _embedded(purse: Purse, model: RegisteredModel, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    """Raises MonthIsSpent before anything is asked."""
     assert model.provider is not None
     if not texts:
         return []
     endpoint = Endpoint.of(model.provider)
     endpoint = replace(endpoint, timeout_s=min(endpoint.timeout_s, PREVIEW_S))
 
-    async def ask() -> Sequence[Sequence[float]]:
-        async with Client() as client:
-            request = EmbedRequest(model.name, texts, dict(model.default_params))
-            return (await client.embed(endpoint, request)).vectors
+    request = EmbedRequest(model.name, texts, dict(model.default_params))
 
-    return asyncio.run(ask())
+    async def ask() -> Embeddings:
+        async with Client() as client:
+            return await client.embed(endpoint, request)
+
+    asked = [{"role": "user", "content": text} for text in texts]
+    held, used = purse.hold([Wanted(model, asked, request.params)]), Used()
+    try:
+        found = asyncio.run(ask())
+        used = Used(found.input_tokens)
+    finally:
+        purse.settle(held, [used])
+    return found.vectors

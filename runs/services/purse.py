@@ -65,7 +65,7 @@ class MonthPurse:
 
 def _most(wanted: Wanted) -> Amount:
     """By the same rule as a run's calls: an upper estimate of the messages, and the answer's limit."""
-    answer = output_limit(wanted.params) or ASSUMED_ANSWER
+    answer = 0 if wanted.model.embeds else output_limit(wanted.params) or ASSUMED_ANSWER
     asked = input_tokens(wanted.messages)
     return Amount(_cost(wanted.model, asked, answer), asked + answer)
 
@@ -76,10 +76,11 @@ def _taken(model: RegisteredModel, used: Used) -> Amount:
 
 
 def _cost(model: RegisteredModel, asked: int, answered: int) -> Decimal:
-    """Dollars; calls without a known price count in tokens alone."""
-    if model.input_price is None or model.output_price is None:
+    """Dollars; calls without a known price count in tokens alone. Vectors cost what their texts cost."""
+    answer_price = Decimal(0) if model.embeds else model.output_price
+    if model.input_price is None or answer_price is None:
         return Decimal(0)
-    return (asked * model.input_price + answered * model.output_price) / 1_000_000
+    return (asked * model.input_price + answered * answer_price) / 1_000_000
 
 
 def _add(spend_id: int, amount: Amount, calls: int = 0) -> None:

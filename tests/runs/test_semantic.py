@@ -13,13 +13,13 @@ from registry.models import RegisteredModel
 from runs.engine.check import check_run
 from runs.engine.host import run_to_end
 from runs.metrics import metrics_json
-from runs.models import Attempt, Run, RunStatus, Score, Trial
+from runs.models import Attempt, MonthlySpend, Run, RunStatus, Score, Trial
 from runs.selectors_variants import show_as_asked
 from runs.services import Launch, LaunchProblems, launch, launch_plan, run_delete, run_retry
 from tests.runs.scripted_judge import ScriptedJudge, verdict
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
-from workspaces.models import User
+from workspaces.models import User, Workspace
 
 pytestmark = pytest.mark.usefixtures("engine")
 Launched = Callable[..., Run]
@@ -216,6 +216,13 @@ def test_the_sheet_offers_models_that_embed_and_tries_them(
     }  # fmt: skip
     tried = client.post("/w/alpha/runs/launch/try/", sheet).content.decode()
     assert "cosine 0.750" in tried.lower() and "The item has no reference" in tried
+    spend = MonthlySpend.objects.get()
+    assert (spend.calls, spend.cost) == (1, Decimal(spend.tokens) / 1000) and spend.tokens
+    Workspace.objects.update(monthly_token_ceiling=spend.tokens + 1)
+    refused = client.post("/w/alpha/runs/launch/try/", sheet).content.decode()
+    assert "ceiling for" in refused and "cosine" not in refused.lower()
+    assert MonthlySpend.objects.get().calls == 1
+    Workspace.objects.update(monthly_token_ceiling=None)
     unknown = client.post("/w/alpha/runs/launch/try/", sheet | {"semantic.model": "gone"}).content.decode()
     assert "No active model of this workspace that embeds" in unknown
     assert client.post("/w/alpha/runs/launch/", sheet).status_code == 302
