@@ -29,7 +29,7 @@ PROVIDERS_SHOWN = 5
 STAYS_ACTIVE = timedelta(minutes=10)
 NEEDS_ATTENTION_FOR = timedelta(days=3)
 WEEK = timedelta(days=7)
-OF_OWNERS = ("token", "invitation", "webhook")
+OF_OWNERS = ("token", "hub_token", "invitation", "webhook")
 READY_OF_LAST = 200
 MOST_COMPARED = 8
 PATIENCE_S = 0.4

@@ -90,7 +90,8 @@ def test_active_runs_spend_and_activity(
         workspace=three[0].workspace, month=today.replace(day=1), cost="1.25", tokens=900, calls=12
     )
     audit.record(access_for(owner, "alpha"), "dataset.import", "Numbers v1")
-    audit.record(access_for(owner, "alpha"), "token.create", "secret name")
+    for action in ("token.create", "hub_token.set", "invitation.create", "webhook.set"):
+        audit.record(access_for(owner, "alpha"), action, "secret name")
     page = text_of(client_of(viewer))
     assert "20 of 40 items" in page and f'id="active-{three[1].pk}"' in page
     assert "$1.25" in page and "Imported dataset: Numbers v1" in page and "secret name" not in page
