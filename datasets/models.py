@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from datasets.mapping.fields import MAX_WEIGHT
 from workspaces.models import Workspace
 
 
@@ -241,7 +242,7 @@ class Asset(models.Model):
 def weight_in(metadata: Mapping[str, Any]) -> float:
     """How much an item with this metadata counts; 1 where it says nothing that makes sense."""
     held = metadata.get("weight")
-    if isinstance(held, int | float) and not isinstance(held, bool) and held > 0:
+    if isinstance(held, int | float) and not isinstance(held, bool) and 0 < held <= MAX_WEIGHT:
         return float(held)
     return 1.0
 

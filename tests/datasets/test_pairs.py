@@ -109,6 +109,7 @@ def test_metadata_that_only_looks_like_a_pair_is_none() -> None:
     for pair in (["a"], ["a", 1], "ab", {"a": 1}, ["a", "b"], None):
         assert Item(metadata={"pair": pair}, responses={"a": "x"}).pair == []
     assert Item(metadata={"weight": True}).weight == Item(metadata={"weight": "3"}).weight == 1
+    assert {Item(metadata={"weight": held}).weight for held in (10**400, 1e300, float("nan"), -1)} == {1}
 
 
 def test_rubric_and_weight_are_edited_in_a_draft(editing: Access, version: DatasetVersion) -> None:
