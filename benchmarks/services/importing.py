@@ -22,12 +22,13 @@ from datasets.importers import Record, rows_of
 from datasets.mapping import guess_mapping
 from datasets.models import DatasetVersion, Subset
 from datasets.services import ImportProblems, InUse, version_delete, version_import
-from datasets.services_drafts import subset_create
+from datasets.services_drafts import subset_create, subset_delete
 from judges.models import JudgeVersion
 from workspaces import audit
 from workspaces.access import Access
 
 SAMPLE = 200
+Made = list[DatasetVersion | Subset]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def bundle_import(access: Access, file: IO[bytes] | Path, *, name: str = "") -> 
     """Raises BadBundle, and BenchmarkProblems; then no dataset of it stays either."""
     archive, bundle = bundle_read(file)
     left_out = list(bundle.left_out)
-    made: list[DatasetVersion] = []
+    made: Made = []
     try:
         parts = [_part(access, archive, part, made, left_out) for part in bundle.parts]
         wish = BenchmarkWish(
@@ -79,13 +80,11 @@ def free_name(access: Access, name: str) -> str:
     return base if base not in taken else next(each for each in numbered if each not in taken)
 
 
-def _part(
-    access: Access, archive: Archive, part: BundlePart, made: list[DatasetVersion], left_out: list[str]
-) -> PartWish:
+def _part(access: Access, archive: Archive, part: BundlePart, made: Made, left_out: list[str]) -> PartWish:
     values = dict(part.values)
     version = _version(access, archive, part, made)
     if subset := values.pop("subset", {}):
-        values["subset_id"] = _subset(access, version, subset).pk
+        values["subset_id"] = _subset(access, version, subset, made).pk
     judges = [_judge(access, told, part, left_out) for told in values.pop("judges", [])]
     wish = PartWish(version_id=version.pk, judge_ids=[pk for pk in judges if pk], **values)
     names = {str(each.get("name") or each.get("key")) for each in wish.scorers}
@@ -97,9 +96,11 @@ def _part(
     return wish
 
 
-def _subset(access: Access, version: DatasetVersion, told: Mapping[str, Any]) -> Subset:
+def _subset(access: Access, version: DatasetVersion, told: Mapping[str, Any], made: Made) -> Subset:
     """The dataset's subset of that rule, made unless it is there already."""
     wanted, size, seed = (told.get(name) for name in ("filter", "size", "seed"))
+    if any(value is not None and type(value) is not int for value in (size, seed)):
+        raise BadBundle(f"The subset of {version.dataset.name} has a size or seed that is no whole number.")
     try:
         asked = ItemFilter.of(wanted or {})
         known = version.dataset.subsets.filter(filter=asked.to_json(), size=size, seed=seed).first()
@@ -108,9 +109,11 @@ def _subset(access: Access, version: DatasetVersion, told: Mapping[str, Any]) ->
         name = str(told.get("name") or "Subset")[:100]
         if version.dataset.subsets.filter(name=name).exists():
             name = f"{name} ({version.dataset.subsets.count() + 1})"
-        return subset_create(access, version.dataset, name=name, wanted=asked, size=size, seed=seed)
+        subset = subset_create(access, version.dataset, name=name, wanted=asked, size=size, seed=seed)
+        made.append(subset)
     except (ValidationError, TypeError, ValueError, AttributeError) as error:
         raise BadBundle(f"The subset of {version.dataset.name} cannot be read: {error}") from error
+    return subset
 
 
 def _judge(access: Access, told: Mapping[str, Any], part: BundlePart, left_out: list[str]) -> int | None:
@@ -125,9 +128,7 @@ def _judge(access: Access, told: Mapping[str, Any], part: BundlePart, left_out: 
     return found.pk if found else None
 
 
-def _version(
-    access: Access, archive: Archive, part: BundlePart, made: list[DatasetVersion]
-) -> DatasetVersion:
+def _version(access: Access, archive: Archive, part: BundlePart, made: Made) -> DatasetVersion:
     """The dataset's version with these items, imported unless it is there already."""
     with _on_disk(archive, part) as path:
         try:
@@ -160,9 +161,12 @@ def _on_disk(archive: Archive, part: BundlePart) -> Iterator[Path]:
         yield path
 
 
-def _undo(access: Access, made: list[DatasetVersion]) -> None:
-    for version in made:
+def _undo(access: Access, made: Made) -> None:
+    for each in reversed(made):
         try:
-            version_delete(access, version)
+            if isinstance(each, Subset):
+                subset_delete(access, each)
+            else:
+                version_delete(access, each)
         except InUse:  # someone was quicker: theirs now
             continue

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from analysis.kept import kept
+from benchmarks.bundles.archive import BadBundle
 from benchmarks.bundles.writing import bundle
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart
 from benchmarks.selectors import parts_of
@@ -143,12 +145,28 @@ def test_a_part_may_be_a_saved_subset(
         evaluated(benchmark, "b")
 
 
+def with_seed(data: bytes, seed: str) -> io.BytesIO:
+    """The bundle with another seed of its subset."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            assert name != "benchmark.yaml" or b"seed: 7" in text
+            new.writestr(name, text.replace(b"seed: 7", f"seed: {seed}".encode()))
+    return made
+
+
 def test_a_bundle_takes_its_subset_along(held: Access, recorded: Recorded) -> None:
     version = recorded({"a": [1, 1, 0, 0]})
     subset = subset_create(held, version.dataset, name="Two", wanted=ItemFilter(), size=2, seed=7)
     part = PartWish(version_id=version.pk, scorers=[NUMERIC], subset_id=subset.pk)
     benchmark = benchmark_create(held, BenchmarkWish(name="Of two", parts=[part]))
     data = b"".join(bundle(benchmark, list(parts_of(benchmark))))
+    with pytest.raises(BenchmarkProblems):
+        bundle_import(held, with_seed(data, "8"), name="Of two")
+    with pytest.raises(BadBundle, match="no whole number"):
+        bundle_import(held, with_seed(data, ".inf"))
+    assert version.dataset.subsets.count() == 1
     benchmark_delete(held, benchmark)
     subset_delete(held, subset)
     made = bundle_import(held, io.BytesIO(data)).benchmark.parts.get()
