@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from statistics import median_low
 from typing import Any
 
@@ -149,7 +150,10 @@ def _passing(said: Sequence[JudgeVerdict]) -> Estimate | None:
 
 def among_people(kind: str, answers: Sequence[Mapping[int, str]]) -> Interval | None:
     """Krippendorff's alpha of people's answers, a mapping from person for each response; None where no
-    response has two. Scores are numbers, other answers are only the same or not."""
+    response has two. Scores are numbers, other answers are only the same or not; of a judge that scores by
+    now, labels from before that are left out."""
+    if kind == "score":
+        answers = [{person: said for person, said in given.items() if _is_number(said)} for given in answers]
     several = [given for given in answers if len(given) > 1]
     if not several:
         return None
@@ -158,3 +162,10 @@ def among_people(kind: str, answers: Sequence[Mapping[int, str]]) -> Interval | 
     code = {answer: float(answer) if kind == "score" else at for at, answer in enumerate(ordered)}
     ratings = [[code[given[p]] if p in given else float("nan") for given in several] for p in people]
     return krippendorff_alpha(ratings, "interval" if kind == "score" else "nominal", resamples=500)
+
+
+def _is_number(answer: str) -> bool:
+    try:
+        return isfinite(float(answer))
+    except ValueError:
+        return False

@@ -66,6 +66,8 @@ def test_what_several_people_say() -> None:
     found = among_people("classify", [{1: "a", 2: "a"}, {1: "b", 2: "b"}, {1: "a"}])
     assert found and (found.value, found.n) == (1.0, 2) and among_people("classify", [{1: "a"}]) is None
     numbers = among_people("score", [{1: "5", 2: "4"}, {1: "1", 2: "2"}, {1: "5", 2: "5"}])
+    earlier = {1: "Correct", 2: "5"}
+    assert among_people("score", [{1: "5", 2: "4"}, {1: "1", 2: "2"}, {1: "5", 2: "5"}, earlier]) == numbers
     assert numbers and "interval" in numbers.method and (numbers.value or 0) > 0.7
 
 
