@@ -29,7 +29,7 @@ class LabelFilter(filters.FilterSet):  # type: ignore[misc]
         return rows.filter(person__email__iexact=value)
 
 
-class LabelSerializer(serializers.Serializer[Any]):
+class PeopleLabelSerializer(serializers.Serializer[Any]):
     """A label, its response, and what the judge said of it unless that is withheld."""
 
     id = serializers.IntegerField()

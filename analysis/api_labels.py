@@ -16,8 +16,8 @@ from rest_framework.response import Response
 from analysis import services_labels
 from analysis.api_label_shapes import (
     LabelFilter,
-    LabelSerializer,
     LabelWriteSerializer,
+    PeopleLabelSerializer,
     ResponseToLabelSerializer,
     SampleDetailSerializer,
     SampleSerializer,
@@ -57,7 +57,7 @@ class LabelViewSet(WorkspaceViewSet):
 
     roles: ClassVar = {"read": Role.VIEWER, "create": Role.EDITOR}
     queryset = HumanLabel.objects.all()
-    serializer_class = LabelSerializer
+    serializer_class = PeopleLabelSerializer
     filterset_class = LabelFilter
     pagination_class = LabelPagination
 
@@ -75,7 +75,7 @@ class LabelViewSet(WorkspaceViewSet):
     @extend_schema(
         summary="Say what a response is, by a judge's rubric; your earlier label of it is replaced",
         request=LabelWriteSerializer,
-        responses={201: LabelSerializer},
+        responses={201: PeopleLabelSerializer},
     )
     @idempotent
     def create(self, request: Request) -> Response:

@@ -87,7 +87,8 @@ class Portal:
             server_name="evalportal",
             verbosity=0,
             application_close_timeout=1,
-            websocket_max_message_size=1 << 16,
+            websocket_max_message_size=1 << 20,  # in both directions; a board of many runs is large
+            websocket_max_frame_size=1 << 16,  # of what comes in
         )
         core: Any = reactor
         core.callWhenRunning(self._started)

@@ -248,6 +248,7 @@ SPECTACULAR_SETTINGS = {
         "RunStatus": "runs.models.RunStatus",
         "TrialState": "runs.models.TrialState",
         "DraftedQueryState": "generation.models.DraftState",
+        "UploadType": "datasets.models.UploadType",
         "Role": "workspaces.models.Role",
     },
 }

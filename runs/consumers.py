@@ -4,7 +4,7 @@ Membership is checked at connect, and again while the socket lives by its room, 
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,6 +15,7 @@ from runs.fragments import Frame, news
 from runs.sockets import sockets
 
 OUTSIDER = 4404
+MESSAGE_CHARS = 100_000  # of several runs; the server sends no message above 1 MB
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -53,9 +54,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         rooms.enter(self, found)
 
     async def tell(self, frames: Mapping[int, Frame | None], summary: str) -> None:
-        """What the page does not know yet, as one message."""
-        html = "".join(self._news(run_id, frame) for run_id, frame in frames.items()) + summary
-        if html:
+        """What the page does not know yet, in as few messages as hold it."""
+        news = [self._news(run_id, frame) for run_id, frame in frames.items()]
+        for html in bundled([*news, summary]):
             with contextlib.suppress(Exception):  # a socket that is gone has nobody to tell
                 await self.send(text_data=html)
 
@@ -70,3 +71,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def turn_away(self) -> None:
         with contextlib.suppress(Exception):
             await self.close(code=OUTSIDER)
+
+
+def bundled(parts: Iterable[str]) -> Iterator[str]:
+    """The parts in their order, joined to messages; one that is larger than a message goes alone."""
+    message = ""
+    for part in parts:
+        if message and len(message) + len(part) > MESSAGE_CHARS:
+            yield message
+            message = ""
+        message += part
+    if message:
+        yield message

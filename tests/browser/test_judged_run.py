@@ -45,14 +45,16 @@ def test_a_launch_with_a_judge(logged_in: Page, endpoint: StubEndpoint) -> None:
     found = in_every_look(page, tried)
     page.set_viewport_size({"width": 1440, "height": 1000})
     page.reload()
+    chosen = sheet.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
+    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
     sheet.get_by_text("Options", exact=True).locator("visible=true").first.click()
     sheet.locator("[data-chain-filter]").first.select_option("after_marker")
     sheet.get_by_label("marker").fill("ANSWER:")
     sheet.locator("[data-chain-add]").first.click()
     expect(sheet.locator(".chain li").first).to_have_text("After a marker: ANSWER:")
     sheet.locator("[data-chain-clear]").first.click()
-    for chosen in sheet.locator("input[name=models]:checked").all():
-        chosen.uncheck()
+    for checked in sheet.locator("input[name=models]:checked").all():
+        checked.uncheck()
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
     sheet.locator("#launch-judges").get_by_text(name, exact=False).first.click()
     sheet.get_by_label("Items at most").fill("4")
@@ -60,7 +62,7 @@ def test_a_launch_with_a_judge(logged_in: Page, endpoint: StubEndpoint) -> None:
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
 
-    card = page.locator(".run-card").filter(has_text="stub-model")
+    card = page.locator(f"#{page.url.partition('#')[2]}")
     expect(card).to_contain_text("Completed", timeout=60_000)
     card.get_by_role("link", name="Open").click()
     panel = page.locator("section[id$='-judges']")

@@ -32,15 +32,17 @@ def judged(page: Page, endpoint: StubEndpoint) -> None:
     page.get_by_role("link", name="Runs").click()
     page.get_by_role("link", name="Launch run").click()
     sheet = page.locator("#launch")
-    for chosen in sheet.locator("input[name=models]:checked").all():
-        chosen.uncheck()
+    chosen = sheet.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
+    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
+    for checked in sheet.locator("input[name=models]:checked").all():
+        checked.uncheck()
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
     sheet.locator("#launch-judges").get_by_text(name, exact=False).first.click()
     sheet.get_by_label("Items at most").fill("4")
     expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=30_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
-    card = page.locator(".run-card").filter(has_text="stub-model").first
+    card = page.locator(f"#{page.url.partition('#')[2]}")
     expect(card).to_contain_text("Completed", timeout=60_000)
     card.get_by_role("link", name="Open").click()
     expect(page.locator("section[id$='-judges']")).to_contain_text("n = 4", timeout=30_000)

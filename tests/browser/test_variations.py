@@ -70,7 +70,7 @@ def test_variations_from_paraphrases_to_flips(logged_in: Page, endpoint: StubEnd
     expect(sheet.locator("#launch-plan")).to_contain_text("2 × 12 items", timeout=30_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
-    card = page.locator(".run-card").filter(has_text="stub-model").first
+    card = page.locator(f"#{page.url.partition('#')[2]}")
     expect(card).to_contain_text("Completed", timeout=60_000)
     card.get_by_role("link", name="Open").click()
     expect(page.locator("#spread")).to_contain_text("Within an item", timeout=30_000)

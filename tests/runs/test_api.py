@@ -268,6 +268,9 @@ ROUTES = [
     ("POST", "/runs/{run}/resume", WRITE),
     ("POST", "/runs/{run}/retry", WRITE),
     ("GET", "/runs/{run}/figures", READ),
+    ("GET", "/runs/{run}/misses", WRITE),  # its references leave the workspace's pages
+    ("GET", "/runs/{run}/misses/chat", WRITE),
+    ("POST", "/runs/{run}/misses", WRITE),
     ("GET", "/runs/{run}/judges", READ),
     ("POST", "/runs/{run}/judges", WRITE),
     ("GET", "/runs/{run}/answers", 404),  # this run is not filled in by hand
@@ -333,7 +336,7 @@ def test_every_route_of_the_api_is_in_that_table(api: Api) -> None:
         for ours_, theirs in plain.items():
             path = path.replace(ours_, theirs)
         path = path.replace("{id}/trials", "{run_id}/trials").replace("{id}/attempts", "{run_id}/attempts")
-        path = path.replace("{id}/figures", "{run_id}/figures")
+        path = path.replace("{id}/figures", "{run_id}/figures").replace("{id}/misses", "{run_id}/misses")
         path = path.replace("{id}/judges", "{run_id}/judges").replace("{id}/answers", "{run_id}/answers")
         tried.add((method, "/runs/{id}/export/{kind}" if "/export/" in path else path))
     assert tried == ours

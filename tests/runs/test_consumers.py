@@ -11,6 +11,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 
+from runs.consumers import bundled
 from runs.engine.host import run_to_end
 from runs.models import Run
 from runs.routing import websocket_urlpatterns
@@ -132,3 +133,10 @@ async def test_who_may_no_longer_look_loses_the_socket(
 def test_every_socket_declares_who_may_open_it() -> None:
     declared = [pattern.callback.consumer_class.access_declared for pattern in websocket_urlpatterns]
     assert declared == ["viewer"]
+
+
+def test_what_a_page_lacks_goes_in_messages_that_the_server_sends() -> None:
+    parts = ["a" * 60_000, "b" * 60_000, "", "c" * 30_000, "d" * 200_000, "e"]
+    assert [len(message) for message in bundled(parts)] == [60_000, 90_000, 200_000, 1]
+    assert "".join(bundled(parts)) == "".join(parts)
+    assert list(bundled(["", ""])) == []
