@@ -82,7 +82,8 @@ def test_pages_of_a_run_and_of_a_larger_copy(tmp_path: Path) -> None:
     assert {line["items"] for line in lines} == {120, 240}
     assert all(line["queries"] > 0 and line["ms"] > 0 for line in lines)
     queries = [{line["page"]: line["queries"] for line in lines if line["items"] == n} for n in (120, 240)]
-    assert queries[0] == queries[1], "queries grow with the run's size"
+    grown = {page: count for page, count in queries[1].items() if count > queries[0][page]}
+    assert not grown, "queries grow with the run's size"
 
 
 def test_sockets_see_what_is_recorded(tmp_path: Path) -> None:
