@@ -78,11 +78,14 @@ def entry_run(upload_id: int) -> None:
 def _fetch(upload: Upload) -> None:
     place = place_in(upload.origin)
     upload.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upload.source_name, commit = place_files(
-        place, token_for(upload.workspace), upload.path, on_part=Arrival(upload), attempt=upload.attempt
-    )
-    if not _mine(upload).exists():
-        raise ImportStopped
+    own = upload.path.with_name(f"{upload.path.name}.fetched{upload.attempt:02}")
+    try:
+        upload.source_name, commit = place_files(place, token_for(upload.workspace), own, Arrival(upload))
+        if not _mine(upload).exists():  # another worker's file may lie there, or be read already
+            raise ImportStopped
+        own.replace(upload.path)
+    finally:
+        own.unlink(missing_ok=True)
     upload.origin = upload.origin | {"commit": commit, "fetched_at": timezone.now().isoformat()}
     upload_arrived(upload, queue=bool(upload.origin.get("entry")))
 
@@ -91,16 +94,14 @@ def place_in(origin: dict[str, Any]) -> Place:
     return Place(**{name: origin[name] for name in ("repo", "config", "split", "revision")})
 
 
-def place_files(
-    place: Place, token: str, path: Path, *, on_part: OnPart, attempt: int = 0
-) -> tuple[str, str]:
+def place_files(place: Place, token: str, path: Path, on_part: OnPart) -> tuple[str, str]:
     """Fetches a place's files into one at `path`; returns its name and the commit. Raises FetchFailed."""
     urls = parquet_urls(place, token)
     parts: list[Path] = []
     try:
         size = 0
         for number, url in enumerate(urls):
-            part = path.with_name(f"{path.name}.part{attempt:02}-{number:04}")
+            part = path.with_name(f"{path.name}.part{number:04}")
             parts.append(part)
             size += fetch_file(
                 url, part, limit=settings.UPLOAD_MAX_BYTES - size, bearer=bearer_at(url, token),

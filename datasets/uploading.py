@@ -166,8 +166,8 @@ def upload_arrived(upload: Upload, *, queue: bool) -> None:
 def _import(upload: Upload) -> None:
     held = access.access_for(upload.created_by, upload.workspace.slug, Role.EDITOR)
     result = version_from(held, upload, on_progress=Reporter(upload))
-    _mine(upload).update(state=UploadState.DONE, version=result.version)
-    upload.path.unlink(missing_ok=True)
+    if _mine(upload).update(state=UploadState.DONE, version=result.version):
+        upload.path.unlink(missing_ok=True)  # else another worker reads it now
 
 
 def version_from(held: Access, upload: Upload, on_progress: Progress | None = None) -> ImportResult:
