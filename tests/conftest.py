@@ -43,13 +43,24 @@ def pytest_configure(config: pytest.Config) -> None:
 LONG = ("test_on_postgres", "chaos.test_faults", "test_state_machine", "test_up", "test_crash", "test_scaled")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, what uses no database, or brings its own, is left out: it ran on SQLite."""
+    if settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
+        apart = [item for item in items if not uses_database(item)]
+        config.hook.pytest_deselected(items=apart)
+        items[:] = [item for item in items if uses_database(item)]
+
     def place(item: pytest.Item) -> int:
         module = getattr(item, "module", None)
         name = getattr(module, "__name__", "")
         return next((at for at, long in enumerate(LONG) if name.endswith(long)), len(LONG))
 
     items.sort(key=place)
+
+
+def uses_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return bool({"db", "transactional_db"} & {*fixtures} or item.get_closest_marker("django_db"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

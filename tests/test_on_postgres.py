@@ -15,15 +15,12 @@ AGAIN = (
     "tests/analysis/test_comparison.py",
 )  # fmt: skip
 LEFT_OUT = "not services and not browser and not shared"
-# These start processes with a SQLite data folder of their own.
-OWN_DATA = ("tests/runs/test_crash.py", "tests/runs/test_evaluate.py", "tests/datasets/test_bodies.py")
 
 
 def test_the_apps_behave_the_same_on_postgres(postgres_url: str, tmp_path: Path) -> None:
     env = {"DATABASE_URL": postgres_url, "EVALPORTAL_DATA": str(tmp_path), "REDIS_URL": ""}
-    ignored = [f"--ignore={path}" for path in OWN_DATA]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *AGAIN, "-m", LEFT_OUT, "--tb=short", *ignored],
+        [sys.executable, "-m", "pytest", *AGAIN, "-m", LEFT_OUT, "--tb=short"],
         cwd=ROOT, env=environment(env), capture_output=True, text=True,
     )  # fmt: skip
     lines = done.stdout.splitlines()
