@@ -160,11 +160,12 @@ def test_pages_of_items_cost_the_same(
         with CaptureQueriesContext(connection) as few:
             page = client.get(url).content.decode()
         assert "[[answer:1]]" in page
-        launched(version=run.dataset_version)
+        for _ in range(3):
+            launched(version=run.dataset_version)
         client.get(url)
         with CaptureQueriesContext(connection) as more:
             client.get(url)
-        assert len(more) <= len(few) <= 12, url
+        assert len(few) <= 12 and len(more) <= len(few) + 1, url  # whether a run is active is asked or known
 
 
 # Misses
