@@ -70,6 +70,7 @@ class Client:
         self.gate = Gate(settings.OUTBOUND_ALLOW)
         self._opened: aiohttp.ClientSession | None = None
         self._prepared: dict[int, Prepared] = {}
+        tls_context()  # reading the certificates takes tens of milliseconds: no call waits for that
 
     async def complete(
         self, endpoint: Endpoint, request: ChatRequest, on_text: OnText | None = None

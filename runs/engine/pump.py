@@ -37,6 +37,7 @@ LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_MOST = 1_000
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
+TOGETHER = 4  # first calls that begin in one turn of the loop, so that they go out before the next connect
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = OPENS_AFTER  # failed connections before the first answer of any kind
 T = TypeVar("T")
@@ -106,7 +107,7 @@ class Pump:
         finally:
             for task in (window, keeper, *self.workers):
                 task.cancel()
-            self.recorder.closing = True
+            self.recorder.close()
             results = await asyncio.gather(window, keeper, recorder, *self.workers, return_exceptions=True)
             await self._settle()
         for result in results:
@@ -174,8 +175,10 @@ class Pump:
         for trial in claimed:
             if trial.id not in kept:
                 del self.in_hand[trial.id]
-        for work in claims.work:
+        for number, work in enumerate(claims.work, 1):
             self.queue.put_nowait(work)
+            if number % TOGETHER == 0 and not self.completed:
+                await asyncio.sleep(0)
         if claims.reason:
             self.stop(claims.reason)
         elif claims.held_back:
@@ -264,8 +267,10 @@ class Pump:
                 if self._must_not_send():
                     raise NotSent
                 self._begin(work.trial)
-                on_text = self.showing.begin(work, self.in_hand.get)
-                return await attempt(self.plan, work, self.shared.client, on_text)
+                on_text, began_at = self.showing.begin(work, self.in_hand.get), time.time()
+                outcome = await attempt(self.plan, work, self.shared.client, on_text)
+                outcome.began_at = began_at
+                return outcome
         except asyncio.CancelledError:
             if worker in self.at_gate:
                 raise NotSent from None
@@ -275,6 +280,8 @@ class Pump:
 
     def _finished(self, outcome: Outcome) -> None:
         self.recorder.outcomes.append(outcome)
+        if len(self.recorder.outcomes) == len(self.in_hand):  # nothing more to come for now
+            self.recorder.hurry()
         self.completed += 1
         if outcome.attempt_outcome == "connection" and not self.reached:
             self._not_reached(outcome)

@@ -1,6 +1,7 @@
 """The recorder of a slice: writes what came of its calls, every ~100 ms, in batches."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -39,15 +40,26 @@ class Recorder:
         self.outcomes: list[Outcome] = []
         self.progress = Progress(plan.total)
         self.closing = False
+        self._due = asyncio.Event()
         self._summary_due = 0.0
 
     async def run(self) -> None:
         while not self.closing:
-            await asyncio.sleep(RECORD_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), RECORD_EVERY_S)
+            self._due.clear()
             await self.flush()
             await self.showing.show()
             if time.monotonic() > self._summary_due:
                 await self._summarise()
+
+    def hurry(self) -> None:
+        """There is nothing to wait for."""
+        self._due.set()
+
+    def close(self) -> None:
+        self.closing = True
+        self.hurry()
 
     async def flush(self) -> None:
         while self.outcomes:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -55,6 +55,7 @@ ATTEMPT_COLUMNS = {
     "latency_ms": "int",
     "input_tokens": "int",
     "output_tokens": "int",
+    "started_at": "timestamptz",
     "finished_at": "timestamptz",
 }
 MAX_LOGGED_FAILURES = 40
@@ -188,16 +189,18 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> set[tuple[in
             "latency_ms": it.latency_ms,
             "input_tokens": it.input_tokens,
             "output_tokens": it.output_tokens,
+            "started_at": _stamp(datetime.fromtimestamp(it.began_at, UTC)) if it.began_at else None,
             "finished_at": stamp,
         }
         for it in outcomes
     ]
-    known = ("trial", "number", "fence")
+    known = ("trial", "number", "fence", "started_at")
     copied = ", ".join(f"{name} = v.{name}" for name in ATTEMPT_COLUMNS if name not in known)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE runs_attempt SET {copied} FROM {rowset(ATTEMPT_COLUMNS)}
+            UPDATE runs_attempt SET {copied}, started_at = COALESCE(v.started_at, runs_attempt.started_at)
+            FROM {rowset(ATTEMPT_COLUMNS)}
             WHERE runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
                 AND runs_attempt.fence = v.fence AND runs_attempt.outcome IN ('open', 'lost')
             RETURNING runs_attempt.trial_id, runs_attempt.fence

@@ -4,6 +4,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from django.db import connection
@@ -53,6 +54,15 @@ def test_accuracy_and_sections_follow_the_answers(launched: Launched, stub: Stub
     assert 10 < right < 50
     assert (accuracy.correct, accuracy.n, accuracy.value) == (right, 60, pytest.approx(right / 60))
     assert {tally.section: tally.scored for tally in run.tallies.all()} == {"odd": 30, "even": 30}
+
+
+def test_an_attempt_begins_when_its_call_goes_out(launched: Launched, stub: StubEndpoint) -> None:
+    """Not when it was leased: with one call at a time, each begins after the one before has ended."""
+    stub.set(latency_ms=150)
+    run = finished(launched(3, concurrency=1))
+    began = list(Attempt.objects.filter(run=run).order_by("started_at").values_list("started_at", flat=True))
+    gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(began)]
+    assert len(gaps) == 2 and min(gaps) >= 0.145
 
 
 def test_epochs_ask_every_item_again(launched: Launched, stub: StubEndpoint) -> None:
