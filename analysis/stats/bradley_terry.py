@@ -9,13 +9,13 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.special import softmax
 
-from analysis.stats.bootstrap import LEAVE_OUTS, SEED, bca_interval
+from analysis.stats.bootstrap import SEED, bca_interval
 from analysis.stats.results import EMPTY, Floats, Integers, Interval, Labels, codes_of, no_interval
 
 METHOD = "Bradley–Terry"
 STEPS, TOLERANCE = 100, 1e-12
 FARTHEST = 15.0
-"""Log-strength, odds of three million: the search is on its way to infinity."""
+"""Between log-strengths, odds of three million: the search is on its way to infinity."""
 LOST = 0.05
 MANY_LOST = "too few comparisons: many resamples have no finite answer"
 
@@ -65,20 +65,29 @@ def bradley_terry(
     n = len(cells.kind)
     if n == 0:
         return Strengths({}, None, 0, EMPTY)
-    fitted = fit(cells.counts(np.ones(n)), len(names))
-    if fitted is None:
+    fitted = fit(cells.counts(cells.sizes()), len(names))[0]
+    if not np.isfinite(fitted).all():
         reason = cells.why_not(names)
         return Strengths({name: no_interval(None, n, METHOD, reason) for name in names}, None, n, reason)
-    drawn = _replicates(cells, fitted, clusters, resamples, np.random.default_rng(seed))
+    units = cells.units(clusters)
+    drawn = _replicates(cells, units, fitted, resamples, np.random.default_rng(seed))
     known = drawn[np.isfinite(drawn).all(axis=1)]
     few = len(known) < (1 - LOST) * resamples
-    without = known if few else _left_out(cells, fitted, clusters)
+    without = known if few else _left_out(cells, units, fitted)
     strengths = {
         name: no_interval(float(fitted[at]), n, METHOD, MANY_LOST) if few
         else replace(bca_interval(float(fitted[at]), known[:, at], without[:, at], n), method=METHOD)
         for at, name in enumerate(names)
     }  # fmt: skip
     return Strengths(strengths, float(fitted[-1]), n)
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """What is drawn: `holds` counts a unit's comparisons by kind, and `times` units are of that sort."""
+
+    holds: Floats
+    times: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +118,33 @@ class _Cells:
         kinds, kind = np.unique(table, axis=0, return_inverse=True)
         return cls(kind.reshape(-1).astype(np.int64), kinds, len(names))
 
-    def counts(self, weight: Floats) -> Floats:
-        """(players, players, 2): wins of one over another, and ties, from a weight per comparison."""
-        sums = np.bincount(self.kind, weights=weight, minlength=len(self.kinds))
-        found = np.zeros((self.players, self.players, 2))
-        found[self.kinds[:, 0], self.kinds[:, 1], 1 - self.kinds[:, 2]] = sums
+    def sizes(self) -> Floats:
+        """(1, kinds): how many comparisons are of each kind."""
+        return np.bincount(self.kind, minlength=len(self.kinds)).astype(np.float64)[None]
+
+    def counts(self, sizes: Floats) -> Floats:
+        """(r, players, players, 2): wins of one over another, and ties, from (r, kinds) counts."""
+        found = np.zeros((len(sizes), self.players, self.players, 2))
+        found[:, self.kinds[:, 0], self.kinds[:, 1], 1 - self.kinds[:, 2]] = sizes
         return found
 
+    def units(self, clusters: Labels | None) -> _Units:
+        """Single comparisons, of which those of a kind are alike, or whole clusters."""
+        if clusters is None:
+            return _Units(np.eye(len(self.kinds)), self.sizes()[0].astype(np.int64))
+        codes, count = codes_of(clusters, "clusters")
+        if len(codes) != len(self.kind):
+            raise ValueError(f"one cluster per comparison: {len(codes):,} for {len(self.kind):,}")
+        holds = np.zeros((count, len(self.kinds)))
+        np.add.at(holds, (codes, self.kind), 1)
+        sorts, times = np.unique(holds, axis=0, return_counts=True)
+        return _Units(sorts, times.astype(np.int64))
+
     def why_not(self, names: list[str]) -> str:
-        counts = self.counts(np.ones(len(self.kind)))
-        count, group = _groups(counts)
+        wins, ties = np.moveaxis(self.counts(self.sizes())[0], 2, 0)
+        count, group = connected_components(
+            coo_matrix((wins + ties + ties.T) > 0), directed=True, connection="strong"
+        )
         if count == 1:
             return "too few comparisons: no finite strength"
         smallest = np.bincount(group).argmin()
@@ -126,36 +152,40 @@ class _Cells:
         return f"{few} never lost to, or never won against, the others: no finite strength"
 
 
-def _groups(counts: Floats) -> tuple[int, Integers]:
-    """Strongly connected players: an edge from each winner to each loser, both ways for a tie."""
-    ties = counts[:, :, 1]
-    edges = coo_matrix((counts[:, :, 0] + ties + ties.T) > 0)
-    count, group = connected_components(edges, directed=True, connection="strong")
-    return int(count), group.astype(np.int64)
+def _decidable(counts: Floats) -> npt.NDArray[np.bool_]:
+    """(r,): somebody won, and each reaches every other by wins, ties counting both ways (Ford 1957)."""
+    wins, ties = counts[..., 0], counts[..., 1]
+    reach = ((wins + ties + np.swapaxes(ties, 1, 2)) > 0) | np.eye(counts.shape[1], dtype=bool)
+    for _ in range(max(1, counts.shape[1] - 1).bit_length()):
+        reach = (reach.astype(np.float64) @ reach) > 0
+    return np.asarray(reach.all(axis=(1, 2)) & wins.any(axis=(1, 2)))
 
 
-def fit(counts: Floats, players: int, near: Floats | None = None) -> Floats | None:
-    """(players + 1,): log-strengths with mean 0, then Davidson's ν (1970). None where none is finite.
+def fit(counts: Floats, players: int, near: Floats | None = None) -> Floats:
+    """(r, players + 1): log-strengths with mean 0, then Davidson's ν (1970); NaN where none is finite.
 
-    `near` is an earlier answer to start from.
+    `counts` as from `_Cells.counts`, each of r tables by itself. `near` is an earlier answer to start from.
     """
-    wins, ties = counts[:, :, 0], counts[:, :, 1]
-    if _groups(counts)[0] > 1 or not wins.any():
-        return None
-    a, b = np.triu_indices(players, 1)
-    seen = np.stack([wins[a, b], wins[b, a], ties[a, b] + ties[b, a]], axis=1)
-    met = seen.sum(axis=1) > 0
-    features = _features(a[met], b[met], players, tied=bool(ties.any()))
+    found = np.full((len(counts), players + 1), np.nan)
+    tied = counts[..., 1].any(axis=(1, 2))
     start = np.zeros(players + 1) if near is None else np.append(near[:players], np.log(near[players] or 1))
-    found = _newton(features, seen[met], start)
-    if found is None:
-        return None
-    strengths = found[:players] - found[:players].mean()
-    return np.append(strengths, np.exp(found[players]) if ties.any() else 0.0)
+    for with_ties in (False, True):
+        rows = np.flatnonzero(_decidable(counts) & (tied == with_ties))
+        if not len(rows):
+            continue
+        features, seen = _likelihood(counts[rows], players, tied=with_ties)
+        best = _newton(features, seen, start[: features.shape[2]])
+        found[rows, :players] = best[:, :players] - best[:, :players].mean(axis=1, keepdims=True)
+        found[rows, players] = np.exp(best[:, players]) if with_ties else best[:, 0] * 0
+    return found
 
 
-def _features(a: Integers, b: Integers, players: int, *, tied: bool) -> Floats:
-    """(pairs, 3 outcomes, players + 1): the log-weight of an outcome is its features times the parameters."""
+def _likelihood(counts: Floats, players: int, *, tied: bool) -> tuple[Floats, Floats]:
+    """(pairs, outcomes, parameters): the log-weight of an outcome is its features times the parameters;
+    and (r, pairs, outcomes): how often each was seen."""
+    a, b = np.triu_indices(players, 1)
+    wins, ties = counts[..., 0], counts[..., 1]
+    seen = np.stack([wins[:, a, b], wins[:, b, a], ties[:, a, b] + ties[:, b, a]], axis=2)
     rows = np.arange(len(a))
     found = np.zeros((len(a), 3 if tied else 2, players + (1 if tied else 0)))
     found[rows, 0, a] = 1
@@ -163,58 +193,49 @@ def _features(a: Integers, b: Integers, players: int, *, tied: bool) -> Floats:
     if tied:
         found[rows, 2, a] = found[rows, 2, b] = 0.5
         found[rows, 2, players] = 1
-    return found
+    return found, seen[:, :, : found.shape[1]]
 
 
-def _newton(features: Floats, seen: Floats, start: Floats) -> Floats | None:
-    """Maximises the multinomial likelihood; the direction that changes nothing is fixed by least squares."""
-    seen = seen[:, : features.shape[1]]
-    flat, totals = features.reshape(-1, features.shape[2]), seen.sum(axis=1)
-    sums, found = seen.reshape(-1) @ flat, start[: features.shape[2]]
+def _newton(features: Floats, seen: Floats, start: Floats) -> Floats:
+    """Maximises each table's multinomial likelihood, (r, parameters); NaN where it has no finite maximum.
+
+    Adding 1 to the curvature along the direction that changes nothing fixes it without moving the rest.
+    """
+    outcomes, size = features.shape[1], features.shape[2]
+    flat, totals = features.reshape(-1, size), seen.sum(axis=2)
+    sums, found = seen.reshape(len(seen), -1) @ flat, np.tile(start, (len(seen), 1))
+    players = features[:, 0].sum(axis=0) + features[:, 1].sum(axis=0) > 0
+    still = np.outer(players, players) + 1e-12 * np.eye(size)
+    best, open_ = np.full_like(found, np.nan), np.arange(len(seen))
     for _ in range(STEPS):
-        chance = softmax((flat @ found).reshape(seen.shape), axis=1)
-        mean = (chance[:, None, :] @ features)[:, 0, :]
-        slope = sums - totals @ mean
-        if np.abs(slope).max() < TOLERANCE * max(1.0, totals.sum()):
-            return found if np.abs(found).max() < FARTHEST else None
-        second = flat.T @ ((totals[:, None] * chance).reshape(-1, 1) * flat)
-        bend = second - mean.T @ (totals[:, None] * mean)
-        step = np.linalg.lstsq(bend, slope, rcond=1e-10)[0]
-        found = found + step / max(1.0, float(np.abs(step).max()) / 2)
-    return None
+        x, n = found[open_], totals[open_]
+        chance = softmax((x @ flat.T).reshape(len(x), -1, outcomes), axis=2)
+        weight = (n[:, :, None] * chance).reshape(len(x), -1)
+        slope = sums[open_] - weight @ flat
+        done = np.abs(slope).max(axis=1) < TOLERANCE * np.maximum(1.0, n.sum(axis=1))
+        best[open_[done]] = x[done]
+        mean = np.einsum("rpo,pok->rpk", chance, features)
+        bend = np.einsum("rm,mk,ml->rkl", weight, flat, flat) - np.einsum("rp,rpk,rpl->rkl", n, mean, mean)
+        step = np.linalg.solve(bend + still, slope[:, :, None])[:, :, 0]
+        x = x + step / np.maximum(1.0, np.abs(step).max(axis=1, keepdims=True) / 2)
+        found[open_] = x
+        open_ = open_[~done & (np.ptp(x, axis=1) < FARTHEST)]
+        if not len(open_):
+            break
+    best[np.ptp(best, axis=1) >= FARTHEST] = np.nan
+    return best
 
 
 def _replicates(
-    cells: _Cells, near: Floats, clusters: Labels | None, resamples: int, chance: np.random.Generator
+    cells: _Cells, units: _Units, near: Floats, resamples: int, chance: np.random.Generator
 ) -> Floats:
     """(resamples, players + 1), NaN where a resample has no finite answer."""
-    n = len(cells.kind)
-    codes, count = codes_of(np.arange(n) if clusters is None else clusters, "clusters")
-    if len(codes) != n:
-        raise ValueError(f"one cluster per comparison: {len(codes):,} for {n:,}")
-    found = np.full((resamples, cells.players + 1), np.nan)
-    for at in range(resamples):
-        weight = np.bincount(chance.integers(0, count, count), minlength=count)[codes]
-        fitted = fit(cells.counts(weight.astype(np.float64)), cells.players, near)
-        if fitted is not None:
-            found[at] = fitted
-    return found
+    count = int(units.times.sum())
+    drawn = chance.multinomial(count, units.times / count, size=resamples)
+    return fit(cells.counts(drawn @ units.holds), cells.players, near)
 
 
-def _left_out(cells: _Cells, near: Floats, clusters: Labels | None) -> Floats:
-    """The jackknife, a row for each comparison or block of clusters left out; NaN without a finite answer.
-
-    Without clusters, comparisons of a kind are alike, so one answer a kind will do.
-    """
-
-    def without(gone: npt.NDArray[np.bool_]) -> Floats:
-        fitted = fit(cells.counts((~gone).astype(np.float64)), cells.players, near)
-        return np.full(cells.players + 1, np.nan) if fitted is None else fitted
-
-    if clusters is None:
-        first = np.unique(cells.kind, return_index=True)[1]
-        by_kind = np.stack([without(np.arange(len(cells.kind)) == at) for at in first])
-        return by_kind[cells.kind]
-    codes, count = codes_of(clusters, "clusters")
-    blocks = np.array_split(np.arange(count), min(count, LEAVE_OUTS))
-    return np.stack([without(np.isin(codes, block)) for block in blocks])
+def _left_out(cells: _Cells, units: _Units, near: Floats) -> Floats:
+    """The jackknife: a row for each unit left out, NaN without a finite answer; like units are alike."""
+    without = fit(cells.counts(cells.sizes() - units.holds), cells.players, near)
+    return np.repeat(without, units.times, axis=0)
