@@ -20,12 +20,14 @@ from benchmarks.models import Benchmark, BenchmarkEvaluation, Gate
 from benchmarks.rules import not_worse
 from benchmarks.scoring import PartPair
 from benchmarks.selectors_gates import Candidate, benchmark_report, dataset_report
+from benchmarks.selectors_leaderboard import leaderboard
 from benchmarks.services import baseline_set
 from benchmarks.services.gates import BadGate, gate_create
 from datasets.models import DatasetVersion
 from judges.draft import Draft
 from judges.models import ControlCheck
 from judges.services import draft_of_rubric, judge_create, judge_revise
+from runs.models import Run
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access, access_for
 from workspaces.models import Role, User
@@ -61,6 +63,11 @@ def test_not_worse_passes_fails_or_is_undecided(held: Access, pair: Benchmark) -
     (ruled,) = benchmark_report(pair).rulings
     assert outcome(pair) == ("inconclusive", 101) and (ruled.ruling.needed or 0) > 100
     Gate.objects.filter(pk=gate.pk).update(options={"margin": 10})
+    assert "weights" not in ruled.ruling.figures
+    Run.objects.update(summary={"weights": {"numeric": {}}})
+    (ruled,) = benchmark_report(pair).rulings
+    assert ruled.ruling.figures.endswith("100 pairs; items count the same here, not by their weights")
+    assert "items count the same here, not by their weights" in leaderboard(pair, None).rows[0].marks
     assert outcome(pair, model="nobody") == ("inconclusive", 101)
     BenchmarkEvaluation.objects.update(is_baseline=False)
     assert "No baseline" in benchmark_report(pair).rulings[0].ruling.figures
