@@ -19,6 +19,7 @@ from analysis.stats.multiplicity import holm
 from analysis.stats.paired import mean_of_runs, paired_binary, paired_mean, pairs_of
 from analysis.stats.results import Difference, Floats, Integers, Interval
 from analysis.stats.sensitivity import PairedBounds, paired_bounds
+from runs.metrics import weighs
 from runs.models import Run
 from runs.selectors import listed, with_counters
 from workspaces.models import Workspace
@@ -108,6 +109,11 @@ class Comparison:
     @property
     def so_far(self) -> bool:
         return any(not run.is_finished for run in self.runs)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether items carry weights. A comparison does not use them: the page says so."""
+        return weighs(self.runs)
 
     @cached_property
     def common(self) -> Mask:

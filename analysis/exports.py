@@ -17,7 +17,7 @@ from analysis.asking import RIGHT, WRONG
 from analysis.comparison import SectionRow
 from analysis.figures import Figures, Group, RunRow
 from analysis.stats.results import Difference, Interval
-from datasets.models import Item
+from datasets.models import Item, weight_in
 from evalportal.lib.csv_safety import csv_lines
 from judges.metrics import Estimate
 
@@ -49,6 +49,7 @@ def figures_json(figures: Figures) -> dict[str, Any]:
         "so_far": figures.so_far,
         "items": figures.items,
         "common_items": found.n,
+        "item_weights": "not used: each item counts the same" if found.weighs else None,
         "baseline": ids[figures.base],
         "against": ids[figures.against],
         "verdict": {
@@ -137,18 +138,24 @@ def _estimate_json(found: Estimate | None) -> Mapping[str, Any] | None:
 
 
 def items_csv(figures: Figures) -> Iterator[str]:
-    """A row an item that all runs hold: its id and section, then each run's value, empty without one."""
+    """A row an item that all runs hold: its id, section and weight where some differ, then each run's value,
+    empty without one."""
     return csv_lines(_csv_rows(figures))
 
 
 def _csv_rows(figures: Figures) -> Iterator[Sequence[Any]]:
     found = figures.comparison
-    yield ["item", "section", *(f"{row.letter} #{row.run.pk} {row.run.alias}" for row in figures.rows)]
+    head = ["item", "section", *(["weight"] if found.weighs else [])]
+    yield [*head, *(f"{row.letter} #{row.run.pk} {row.run.alias}" for row in figures.rows)]
     ids = found.items[:, 0]
     for start in range(0, len(ids), CHUNK):
         chunk = [int(each) for each in ids[start : start + CHUNK]]
-        known = Item.objects.filter(pk__in=chunk).values_list("pk", "external_id", "position", "section")
-        items = {pk: (name or position, section) for pk, name, position, section in known}
+        wanted = ["pk", "external_id", "position", "section", *(["metadata__weight"] if found.weighs else [])]
+        rows = Item.objects.filter(pk__in=chunk).values_list(*wanted)
+        items = {
+            pk: (name or position, section, *(f"{weight_in({'weight': held}):.12g}" for held in weight))
+            for pk, name, position, section, *weight in rows
+        }
         for at, item in enumerate(chunk, start):
             values = ["" if np.isnan(value) else f"{value:g}" for value in found.scores[at]]
             yield [*items[item], *values]

@@ -21,7 +21,7 @@ from benchmarks.selectors import PartScore, Scored, evaluations_of, parts_of, sc
 from datasets.models import Item, Subset
 from datasets.subsets import subset_items
 from judges.metrics import proportion
-from runs.metrics import sums_by_scorer
+from runs.metrics import sums_by_scorer, weighs
 from runs.models import Run
 
 SHOWN_PER_MODEL = {
@@ -186,6 +186,8 @@ def entry_of(found: Scored, parts: Sequence[BenchmarkPart], phase: Phase | None)
         raise NotComparable(found.shortfall)
     marks: list[str] = ["recorded responses"] if found.row.frozen.get("recorded") else []
     scores = _matched(found, parts)
+    if weighs(score.run for score in scores if score.run):
+        marks.append("items count the same here, not by their weights")
     for part, score in zip(parts, scores, strict=True):
         marks += _differences(part, score, phase)
     return Entry(found, parts, scores, phase, list(dict.fromkeys(marks)))

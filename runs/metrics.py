@@ -203,6 +203,11 @@ def _weighted(run: Run, scorer: str, sums: Sums, of: str, key: str, label: str) 
     return [Metric(key, label, unit, found.value, found.low, found.high, found.n, note=note)]
 
 
+def weighs(runs: Iterable[Run]) -> bool:
+    """Whether items of any of these finished runs count by different weights in its weighted figures."""
+    return any(run.summary.get("weights") for run in runs)
+
+
 def _left_out(run: Run, sums: Sums) -> str:
     counts = ((sums.unscored, "unscored"), (run.errored, "errored"))
     left_out = [f"{count:,} {word}" for count, word in counts if count]

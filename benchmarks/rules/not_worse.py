@@ -13,6 +13,9 @@ from analysis.stats.power import pairs_for_noninferiority
 from analysis.wording import change, p_text
 from benchmarks.rules.base import Outcome, Rule, Ruling, Subject, inconclusive, option
 from benchmarks.scoring import PartPair, difference, shares
+from runs.metrics import weighs
+
+EQUALLY = "; items count the same here, not by their weights"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class NotWorse(Rule[Options]):
         figures = (
             f"{subject.candidate.name} − {subject.baseline.name} = {change(found.interval, True)}, "
             f"margin {self.options.margin:g} pts{p}, {found.interval.n:,} pairs"
+            f"{EQUALLY if weighs([*subject.candidate.runs, *subject.baseline.runs]) else ''}"
         )
         needed = more_needed(subject.pairs, found) if found.outcome == Outcome.INCONCLUSIVE else None
         return Ruling(Outcome(found.outcome), figures, needed, _detail(found))

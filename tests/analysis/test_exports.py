@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from datasets.models import Item
+from runs.engine.summary import summarise
 from runs.models import Run
 from workspaces import services
 from workspaces.access import access_for
@@ -59,6 +60,21 @@ def test_csv_has_a_row_an_item(three: list[Run], viewer: User, client_of: Client
         *(f"{name} #{run.pk} {run.alias}" for name, run in zip("ABC", three, strict=True)),
     ]
     assert len(rows) == 41 and rows[1] == ["n1", "odd", "1", "0", ""] and rows[2][0] == "'=1+1"
+
+
+def test_it_says_that_weights_are_not_used(three: list[Run], viewer: User, client_of: ClientOf) -> None:
+    """On the page, in the report, in both files and by the API; without weights nothing is said."""
+    query, said = f"runs={runs_of(three)}", "Items carry weights, but each counts the same here"
+    assert said not in client_of(viewer).get(f"/w/alpha/compare/?{query}").content.decode()
+    Item.objects.filter(external_id="n2").update(metadata={"weight": 2.5})
+    for run in three:
+        summarise(run.pk, final=True)
+    assert said in client_of(viewer).get(f"/w/alpha/compare/?{query}").content.decode()
+    assert said in body(client_of(viewer).get(f"{EXPORT}?kind=html&{query}"))
+    found = bearer(viewer, "alpha").get(f"/api/v1/comparisons?{query}").json()
+    assert found["item_weights"] == "not used: each item counts the same"
+    rows = list(csv.reader(io.StringIO(body(client_of(viewer).get(f"{EXPORT}?kind=csv&{query}")))))
+    assert rows[0][2] == "weight" and [row[2] for row in rows[1:4]] == ["1", "2.5", "1"]
 
 
 def test_the_report_stands_alone(three: list[Run], viewer: User, client_of: ClientOf) -> None:
