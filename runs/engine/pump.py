@@ -132,7 +132,11 @@ class Pump:
                 slice_ends = time.monotonic() + self.slice_s
             self._staff()
             wanted = self._wanted()
-            claimed = await self._claim(wanted) if wanted else 0
+            try:
+                claimed = await self._claim(wanted) if wanted else 0
+            except disk.DiskFull:
+                self._disk_full()
+                break
             if wanted and not claimed and await self._nothing_left():
                 break
             self.dry = claimed < wanted  # then room in the window is no reason to ask again
@@ -323,7 +327,11 @@ class Pump:
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
             if now - self.renewed >= RENEW_EVERY_S - LOOK_EVERY_S / 2:
-                await self._renew(now)
+                try:
+                    await self._renew(now)
+                except disk.DiskFull:  # then nobody else can take the leases either
+                    self.renewed = now
+                    self._disk_full()
             status, pumps = await self._db(leases.look, self.plan.run_id)
             if not status:
                 return

@@ -17,14 +17,14 @@ from runs.engine.showing import Showing
 RECORD_EVERY_S = 0.1
 RECORD_MOST = 400
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
-FULL_EVERY_S, FULL_MOST_S = 2.0, 120.0
+FULL_EVERY_S = 2.0
 
 
 class Recorder:
     """Ends by itself when it is closed, so that a batch on its way is never written twice.
 
-    `recorded` is told of each batch with how the run stands then; `full` once when the disk is full,
-    while answers are kept in memory for two minutes.
+    `recorded` is told of each batch with how the run stands then; `full` when the disk is full: answers
+    in flight are kept in memory until there is room, since they are paid for.
     """
 
     def __init__(
@@ -74,15 +74,12 @@ class Recorder:
         await self.showing.announce(state.sequence)
 
     async def _write(self, batch: list[Outcome], lines: list[tuple[str, str]]) -> Recorded:
-        give_up = time.monotonic() + FULL_MOST_S
         while True:
             try:
                 return await self.database.run(
                     recording.record, self.plan.run_id, batch, self.plan.calls, lines, self.plan.judge
                 )
             except DiskFull:
-                if time.monotonic() > give_up:
-                    raise
                 self.full()
                 await asyncio.sleep(FULL_EVERY_S)
 

@@ -16,8 +16,10 @@ from runs.engine import leases
 from runs.engine.check import check_run
 from runs.engine.host import Host, host, run_to_end
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
+from runs.services import run_resume
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
+from workspaces.access import Access
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -225,6 +227,36 @@ def test_a_full_disk_pauses_with_words(launched: Launched, settings: Any) -> Non
     run = launched(3)
     assert run_to_end(run.pk) == RunStatus.PAUSED
     assert "Make room" in Run.objects.get(pk=run.pk).status_reason
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the file's size is limited by SQLite's own pragma")
+def test_a_disk_that_fills_up_meanwhile_loses_no_answer(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    """Calls in flight are paid for: kept until there is room. Nothing more goes out, and the run waits."""
+    stub.reset(latency_ms=20, text="A long answer. " * 400 + "ANSWER: 1")
+    run, engine = launched(600, concurrency=16), host()
+
+    def limit(pages: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA max_page_count = {pages}")
+
+    thread = threading.Thread(target=run_to_end, args=(run.pk,))
+    thread.start()
+    wait_until(lambda: stub.stats.total > 50, "calls")
+    assert engine.shared is not None
+    engine.call(engine.shared.database.run(limit, "1")).result()  # not less than it has: no page more
+    time.sleep(1.0)
+    sent = stub.stats.total
+    time.sleep(0.5)
+    assert stub.stats.total == sent and Run.objects.get(pk=run.pk).done < sent
+    engine.call(engine.shared.database.run(limit, "4294967294")).result()
+    thread.join(15)
+    stopped = Run.objects.get(pk=run.pk)
+    assert (stopped.status, stopped.done) == (RunStatus.PAUSED, sent) and "Make room" in stopped.status_reason
+    run_resume(alpha_access, stopped)
+    assert run_to_end(run.pk) == RunStatus.COMPLETED
+    assert (stub.stats.total, stub.stats.duplicates) == (600, 0) and check_run(run.pk) == {}
 
 
 def test_clients_of_a_stopped_host_are_closed() -> None:
