@@ -121,11 +121,6 @@ def calibration(
     )
 
 
-def judge_state(version: JudgeVersion, dataset_id: int) -> State:
-    """Of the version on that dataset; it belongs to all that ask the same. Five queries at most."""
-    return calibration(version, labelled_of(version.judge), dataset_id).state
-
-
 @dataclass(frozen=True)
 class Behaviour:
     """What a version's own calls tell, over its newest judgings. Shares have their Wilson interval.

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from math import ceil, isfinite
 from statistics import median_low
 from typing import Any
 
@@ -80,6 +80,22 @@ class Agreement:
             return State.UNCALIBRATED
         sure = self.kappa.low is not None and self.kappa.low >= KAPPA_FLOOR
         return State.CERTIFIED if sure and self.n >= FEWEST_CERTIFIED else State.PROVISIONAL
+
+    @property
+    def labels_needed(self) -> int | None:
+        """Beyond those there are, until it is certified if kappa stays as it is; None: not by more labels.
+
+        The bound's distance from kappa is taken to shrink with the root of n.
+        """
+        if self.state == State.CERTIFIED:
+            return 0
+        value, low = self.kappa.value, self.kappa.low
+        if self.n < FEWEST_PROVISIONAL or value is None or low is None:
+            return FEWEST_CERTIFIED - self.n if self.n < FEWEST_CERTIFIED else None
+        if value <= KAPPA_FLOOR:
+            return None
+        total = ceil(self.n * ((value - low) / (value - KAPPA_FLOOR)) ** 2)
+        return max(total, FEWEST_CERTIFIED, self.n + 1) - self.n
 
 
 def agreement_of(kind: str, fields: Mapping[str, Any], rated: Sequence[Rated]) -> Agreement:

@@ -23,8 +23,8 @@ def junit_xml(report: Report) -> bytes:
     for each in report.rulings:
         case = SubElement(suite, "testcase", classname=storable(report.title), name=storable(each.rule))
         told = each.ruling.figures
-        if each.ruling.needed is not None:
-            told += f"; about {each.ruling.needed:,} more items would decide it"
+        if each.ruling.still_needed:
+            told += f"; {each.ruling.still_needed}"
         kind = KINDS.get(Outcome(each.ruling.outcome))
         if kind:
             SubElement(case, kind, type=str(each.ruling.outcome), message=storable(told))

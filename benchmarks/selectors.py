@@ -176,6 +176,12 @@ def evaluations_of(workspace: Workspace) -> QuerySet[BenchmarkEvaluation]:
     )
 
 
+def evaluations_named(text: str) -> Q:
+    """Of models, or by people, of that name."""
+    person = Q(created_by__name__icontains=text) | Q(created_by__email__icontains=text)
+    return Q(alias__icontains=text) | person
+
+
 def scored(row: BenchmarkEvaluation) -> Scored:
     """From what `evaluations_of` loaded; no query."""
     runs = {run.pk: run for run in row.evaluation.runs.all()}

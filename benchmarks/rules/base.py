@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from analysis.stats.noninferiority import Outcome
 from benchmarks.scoring import PartPair
@@ -40,12 +40,21 @@ class Subject:
 
 @dataclass(frozen=True)
 class Ruling:
-    """`needed`: how many more items a clear answer takes, where that is known."""
+    """`needed`: how many more items (or labels) a clear answer takes, where that is known."""
 
     outcome: Outcome
     figures: str
     needed: int | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    needed_of: Literal["items", "labels"] = "items"
+
+    @property
+    def still_needed(self) -> str:
+        """In words, or ""."""
+        if self.needed is None:
+            return ""
+        what = self.needed_of if self.needed != 1 else self.needed_of.removesuffix("s")
+        return f"about {self.needed:,} more {what} would decide it"
 
 
 def inconclusive(why: str) -> Ruling:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from analysis.selectors_trust import judge_state
-from analysis.trust import State
+from analysis.selectors_trust import calibration, labelled_of
+from analysis.trust import Agreement, State
 from benchmarks.rules.base import Outcome, Rule, Ruling, Subject, inconclusive, option
 from datasets.models import Dataset
 from judges.metrics import proportion
@@ -44,7 +44,10 @@ class JudgeCertified(Rule[Options]):
         rulings += [_agreement(version, dataset) for version, dataset in wanted]
         order = [Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS]
         worst = min((ruling.outcome for ruling in rulings), key=order.index)
-        return Ruling(worst, " ".join(ruling.figures for ruling in rulings))
+        needed = [ruling.needed for ruling in rulings if ruling.needed_of == "labels"]
+        known = [n for n in needed if n is not None]
+        total = sum(known) if known and len(known) == len(needed) and worst == Outcome.INCONCLUSIVE else None
+        return Ruling(worst, " ".join(ruling.figures for ruling in rulings), total, needed_of="labels")
 
 
 def _controls(version: JudgeVersion) -> Ruling:
@@ -66,8 +69,16 @@ def _controls(version: JudgeVersion) -> Ruling:
 def _agreement(version: JudgeVersion, dataset_id: int) -> Ruling:
     """With people, by the rule of the judge's card."""
     name = Dataset.objects.filter(pk=dataset_id).values_list("name", flat=True).first()
-    state = judge_state(version, dataset_id)
-    told = f"{version.judge.name} v{version.number} is {state} on {name}"
-    if state == State.CERTIFIED:
+    found = calibration(version, labelled_of(version.judge), dataset_id).agreement
+    told = f"{version.judge.name} v{version.number} is {found.state} on {name}: {_figures(found)}"
+    if found.state == State.CERTIFIED:
         return Ruling(Outcome.PASS, f"{told}.")
-    return inconclusive(f"{told}: label responses on its card.")
+    do = "label responses on its card" if found.labels_needed else "more labels will hardly certify it"
+    return Ruling(Outcome.INCONCLUSIVE, f"{told}; {do}.", found.labels_needed, needed_of="labels")
+
+
+def _figures(found: Agreement) -> str:
+    kappa, labels = found.kappa, f"{found.n:,} label{'' if found.n == 1 else 's'}"
+    if kappa.value is None or kappa.low is None or kappa.high is None:
+        return labels
+    return f"κ = {kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}], {labels}"

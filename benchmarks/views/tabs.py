@@ -1,5 +1,6 @@
 """The tabs of a benchmark: overview, phases, leaderboard, evaluations, evaluate."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -11,10 +12,10 @@ from django.views.decorators.http import require_http_methods
 from analysis.stats.intervals import wilson
 from benchmarks import services
 from benchmarks.exports import encoded, leaderboard_csv, leaderboard_document
-from benchmarks.models import Benchmark, Phase
+from benchmarks.models import Benchmark, BenchmarkPart, Phase
 from benchmarks.prose import rendered
-from benchmarks.scoring import shares
-from benchmarks.selectors import all_scored, evaluations_of, parts_of, phase_of
+from benchmarks.scoring import Weighted, overall, shares
+from benchmarks.selectors import all_scored, evaluations_named, evaluations_of, parts_of, phase_of
 from benchmarks.selectors_evaluate import SOURCES, models_by_source, recorded_by_all, used
 from benchmarks.selectors_leaderboard import (
     SHOWN_PER_MODEL,
@@ -69,9 +70,18 @@ def phases(request: HttpRequest, pk: int) -> HttpResponse:
     parts = list(parts_of(benchmark))
     rows = []
     for phase in benchmark.phases.all():
-        items = sum(items_of(part, phase) for part in parts)
-        rows.append((phase, items, wilson(items // 2, items).half_width if items else None))
+        held = [items_of(part, phase) for part in parts]
+        rows.append((phase, sum(held), precision(parts, held)))
     return tab_page(request, benchmark, "phases", {"rows": rows})
+
+
+def precision(parts: Sequence[BenchmarkPart], items: Sequence[int]) -> float | None:
+    """The half width of the overall score's interval where every part's score is one half, its widest."""
+    if not parts or not all(items):
+        return None
+    figures = [wilson(held // 2, held) for held in items]
+    weighted = [Weighted(figure, part.weight) for figure, part in zip(figures, parts, strict=True)]
+    return overall(weighted).half_width
 
 
 @access.requires()
@@ -98,6 +108,7 @@ def view_asked(request: HttpRequest) -> View:
 def board_context(benchmark: Benchmark, board: Leaderboard, view: View) -> dict[str, Any]:
     sections = [section["name"] for part in board.parts for section in part.version.sections]
     metrics = [name for part in board.parts for name in _names(part) if name != part.primary]
+    weights = shares([part.weight for part in board.parts]) if board.parts else []
     return {
         "board": board,
         "view": view,
@@ -106,7 +117,7 @@ def board_context(benchmark: Benchmark, board: Leaderboard, view: View) -> dict[
         "sections": [name for name in dict.fromkeys(sections) if name],
         "metrics": list(dict.fromkeys(metrics)),
         "shows": SHOWN_PER_MODEL.items(),
-        "weights": shares([part.weight for part in board.parts]) if board.parts else [],
+        "weighted": list(zip(board.parts, weights, strict=True)),
     }
 
 
@@ -138,7 +149,7 @@ def evaluations(request: HttpRequest, pk: int) -> HttpResponse:
     }
     rows = evaluations_of(benchmark.workspace).filter(benchmark=benchmark)
     if wanted["q"]:
-        rows = rows.filter(alias__icontains=wanted["q"])
+        rows = rows.filter(evaluations_named(wanted["q"]))
     if wanted["phase"]:
         rows = rows.filter(phase=wanted["phase"])
     if wanted["status"]:
@@ -194,7 +205,7 @@ def _evaluate_context(
     counts = {key: len(found[key]) for key in SOURCES} | {"recorded": len(names)}
     asked = request.GET.get("source", "")
     source = asked if asked in counts else next((key for key, count in counts.items() if count), "platform")
-    items = sum(items_of(part, phase) for part in parts)
+    held = [items_of(part, phase) for part in parts]
     models = found.get(source, [])
     return {
         "source": source,
@@ -204,8 +215,8 @@ def _evaluate_context(
         "phase": phase,
         "phase_list": list(benchmark.phases.all()),
         "parts": parts,
-        "items": items,
-        "half_width": wilson(items // 2, items).half_width if items else None,
+        "items": sum(held),
+        "half_width": precision(parts, held),
         "left": _left(request, phase),
         "problem": problem,
         "chosen": request.POST.get("model", ""),

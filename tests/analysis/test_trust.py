@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from analysis.selectors_trust import behaviour_of, calibration, judge_state, labelled_of
+from analysis.selectors_trust import behaviour_of, calibration, labelled_of
 from analysis.trust import Rated, State, agreement_of, among_people, people_say
 from judges.draft import Draft
 from judges.kinds.base import JudgeVerdict
@@ -42,6 +42,10 @@ def test_agreement_by_hand() -> None:
     assert found.passing and found.passing.value == 0.5 and found.state == State.PROVISIONAL
 
 
+def judge_state(version: JudgeVersion, dataset_id: int) -> State:
+    return calibration(version, labelled_of(version.judge), dataset_id).state
+
+
 def test_states() -> None:
     def state(*counts: tuple[int, int, int]) -> State:
         return agreement_of("classify", LABELS, rated(counts)).state
@@ -54,6 +58,20 @@ def test_states() -> None:
     full = agreement_of("classify", LABELS, rated([(1, 1, 25), (0, 0, 25)]))
     assert full.state == State.CERTIFIED
     assert full.kappa.low == pytest.approx((1 / (1 + 1.95996**2 / 50) - 0.5) / 0.5, abs=1e-4)
+
+
+def test_labels_still_needed() -> None:
+    """κ 0.65 of 80: error 1.96 √(0.825 · 0.175 / 80) / 0.5 = 0.1665, (0.1665 / 0.05)² · 80 = 888 in all."""
+
+    def needed(*counts: tuple[int, int, int]) -> int | None:
+        return agreement_of("classify", LABELS, rated(counts)).labels_needed
+
+    assert needed() == 50 and needed((1, 1, 5), (0, 0, 5)) == 40
+    assert needed((1, 1, 14), (1, 0, 1), (0, 1, 1), (0, 0, 14)) == 20
+    assert needed((1, 1, 33), (1, 0, 7), (0, 1, 7), (0, 0, 33)) == 808
+    assert needed((1, 1, 20), (1, 0, 10), (0, 1, 10), (0, 0, 20)) is None
+    assert needed((1, 1, 200)) is None
+    assert needed((1, 1, 24), (1, 0, 1), (0, 1, 1), (0, 0, 24)) == 0
 
 
 def test_what_several_people_say() -> None:

@@ -114,13 +114,17 @@ def test_judges_are_certified_by_controls_and_people(
     assert outcome(benchmark) == ("fail", 100)
     ControlCheck.objects.create(version=judge, n=12, finished_at=timezone.now())
     assert outcome(benchmark) == ("inconclusive", 101)
-    assert "is uncalibrated on" in benchmark_report(benchmark).rulings[0].ruling.figures
+    ruling = benchmark_report(benchmark).rulings[0].ruling
+    assert "is uncalibrated on" in ruling.figures
+    assert ruling.still_needed == "about 50 more labels would decide it"
     run = evaluated(benchmark, "a").evaluation.runs.get(judged=None)
     trials = list(run.trials.select_related("run").order_by("seq"))
     for trial in trials[:30]:
         label_keep(held, judge.judge, trial, "Correct" if trial.seq % 2 else "Incorrect")
     assert outcome(benchmark) == ("inconclusive", 101)
-    assert "is provisional on" in benchmark_report(benchmark).rulings[0].ruling.figures
+    report = benchmark_report(benchmark)
+    assert "is provisional on Numbers 1: κ = 1.00 [0.77, 1.00], 30 labels" in report.rulings[0].ruling.figures
+    assert report.as_json()["gates"][0]["labels_needed"] == 20
     for trial in trials[30:]:
         label_keep(held, judge.judge, trial, "Correct" if trial.seq % 2 else "Incorrect")
     assert outcome(benchmark) == ("pass", 0)

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from math import sqrt
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from analysis.kept import kept
+from analysis.stats.intervals import wilson
 from benchmarks.bundles.archive import BadBundle
 from benchmarks.bundles.writing import bundle
 from benchmarks.models import Benchmark, BenchmarkEvaluation, BenchmarkPart
@@ -105,11 +107,18 @@ def test_other_scoring_is_refused(recorded: Recorded, benchmark_on: On, evaluate
     assert not board.rows and "had other options" in board.unranked[0].reason
 
 
-def test_several_parts_and_a_section(recorded: Recorded, benchmark_on: On, evaluated: Evaluated) -> None:
+def test_several_parts_and_a_section(
+    recorded: Recorded, benchmark_on: On, evaluated: Evaluated, client_of: Any, editor: User
+) -> None:
     benchmark = benchmark_on(recorded({"a": [1, 1, 0, 0]}), recorded({"a": [1, 1]}, "other"), weights=(3, 1))
     evaluated(benchmark, "a")
     (row,) = leaderboard(benchmark, None).rows
     assert row.overall.value == pytest.approx(0.75 * 0.5 + 0.25) and row.n == 6
+    base, client = f"/w/alpha/benchmarks/{benchmark.pk}/", client_of(editor)
+    assert "weight 75.0" in client.get(f"{base}leaderboard/").content.decode()
+    half = wilson(2, 4).half_width, wilson(1, 2).half_width
+    told = 100 * sqrt((0.75 * (half[0] or 0)) ** 2 + (0.25 * (half[1] or 0)) ** 2)
+    assert f"95% CI of ±{told:.1f} pts or narrower" in client.get(f"{base}evaluate/").content.decode()
     single = benchmark_on(recorded({"a": [1, 0, 1, 0]}), name="One")
     evaluated(single, "a")
     assert leaderboard(single, None, View(section="odd")).rows[0].overall.value == 1.0

@@ -82,7 +82,7 @@ def test_made_in_the_portal_and_changed(
     )
     assert client.post(f"{BASE}{benchmark.pk}/edit/", phased).status_code == 302
     shown = page(client, f"{benchmark.pk}/phases/")
-    assert "Final" in shown and "Open" in shown and "±" in shown
+    assert "Final" in shown and "Current" in shown and "±" in shown
     assert 'value="Final"' in page(client, f"{benchmark.pk}/edit/")
 
 
@@ -161,7 +161,12 @@ def test_files(
 
 
 def test_lists_and_exports(
-    recorded: Recorded, benchmark_on: On, evaluated: Evaluated, client_of: ClientOf, viewer: User
+    recorded: Recorded,
+    benchmark_on: On,
+    evaluated: Evaluated,
+    client_of: ClientOf,
+    viewer: User,
+    editor: User,
 ) -> None:
     benchmark = benchmark_on(recorded({"a": [1, 1, 0], "b": [1, 0, 0]}))
     for name in "ab":
@@ -174,6 +179,8 @@ def test_lists_and_exports(
         assert len(caught) <= most, (path, len(caught))
     assert "a</a>" not in page(client, f"{benchmark.pk}/evaluations/?q=b").split("<tbody>")[1]
     assert "No evaluation matches" in page(client, f"{benchmark.pk}/evaluations/?status=failed")
+    assert "No evaluation matches" in page(client, f"{benchmark.pk}/evaluations/?q=somebody-else")
+    assert "b</a>" in page(client, f"{benchmark.pk}/evaluations/?q={editor.email}")
     lines = page(client, f"{benchmark.pk}/leaderboard/?as=csv").splitlines()
     assert lines[0].startswith("rank,model,overall,low,high,n") and lines[1].startswith("1–2,a,66.6")
     board = json.loads(page(client, f"{benchmark.pk}/leaderboard/?as=json"))

@@ -52,8 +52,8 @@ class Command(BaseCommand):
             for each in report.rulings:
                 self.stdout.write(f"{each.ruling.outcome:12}  {each.rule}")
                 self.stdout.write(f"{'':12}  {each.ruling.figures}")
-                if each.ruling.needed is not None:
-                    self.stdout.write(f"{'':12}  about {each.ruling.needed:,} more items would decide it")
+                if each.ruling.still_needed:
+                    self.stdout.write(f"{'':12}  {each.ruling.still_needed}")
             self.stdout.write(f"{report.title}: {report.outcome}" if report.rulings else "There is no gate.")
         sys.exit(report.exit_code)
 
