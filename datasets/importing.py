@@ -20,6 +20,7 @@ from datasets.identity import key_of, keys_tell_apart
 from datasets.importers import rows_of
 from datasets.mapping import Mapping
 from datasets.models import Dataset, DatasetVersion, Item, ItemAsset, UploadType
+from datasets.paraphrases import paraphrases_carry
 from datasets.problems import ImportProblems, RowProblem
 from datasets.removal import version_remove
 from workspaces import audit
@@ -190,6 +191,7 @@ def _finish(access: Access, version: DatasetVersion, report: CheckReport, mappin
         same = _ready(access, name).filter(content_hash=report.content_hash).first()
         if same:
             return ImportResult(same, created=False)
+        paraphrases_carry(version)
         now = timezone.now()
         finished = DatasetVersion.objects.filter(pk=version.pk, ready_at=None).update(
             ready_at=now,

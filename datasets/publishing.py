@@ -10,6 +10,7 @@ from django.utils import timezone
 from datasets.drafts import ContentHash, digest_of
 from datasets.editing import STUCK_AFTER, DraftBusy, places_close
 from datasets.models import Dataset, DatasetVersion, Draft, DraftState, Item, ItemAsset
+from datasets.paraphrases import paraphrases_carry
 from workspaces import audit
 from workspaces.access import Access
 from workspaces.services import Refused
@@ -53,6 +54,7 @@ def publish_finish(draft: Draft) -> DatasetVersion | None:
         Dataset.objects.select_for_update().get(pk=draft.dataset_id)
         others = draft.dataset.versions.exclude(pk=version.pk).aggregate(latest=Max("number"))["latest"]
         Draft.objects.filter(pk=draft.pk).delete()
+        paraphrases_carry(version)
         DatasetVersion.objects.filter(pk=version.pk, ready_at=None).update(
             ready_at=timezone.now(), content_hash=hashed.hex, number=max(version.number, others + 1), **found
         )

@@ -6,16 +6,17 @@ why); its responses become drafts when someone looks (`paraphrases_collect`), on
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from datasets.models import DatasetVersion, Item, Paraphrase
 from generation.parsing import LONGEST, json_values
-from runs.models import Run, Trial, TrialState
+from runs.models import FINISHED_STATUSES, Run, Trial, TrialState
 from runs.services import Launch, LaunchProblems, launch
 from runs.variations import DRAFTING_LABEL
 from workspaces import audit
@@ -24,6 +25,7 @@ from workspaces.services import Refused
 
 MOST_WANTED = 10
 READ_AT_ONCE = 500
+SAME_CLICK = timedelta(seconds=30)
 TEMPLATE = """Write {count} other ways to ask the question below. Keep its meaning, its difficulty and \
 everything that is needed to answer it: numbers, names, units, code, choices, the form of the answer. Do not \
 answer it.
@@ -44,7 +46,7 @@ def paraphrases_begin(
     limit: int | None = None,
     cost_ceiling: Decimal | None = None,
 ) -> Run:
-    """Launches the drafting. Raises Refused."""
+    """Launches the drafting. Raises Refused, also while one like it is under way or was just begun."""
     if not 1 <= count <= MOST_WANTED:
         raise Refused(f"From 1 to {MOST_WANTED} paraphrases of an item.")
     wish = Launch(
@@ -58,9 +60,22 @@ def paraphrases_begin(
         cost_ceiling=cost_ceiling,
     )
     try:
-        return launch(access, wish).runs.get()
+        with transaction.atomic():
+            DatasetVersion.objects.select_for_update(no_key=True).get(pk=version.pk)  # two clicks in turn
+            if (twin := _same_drafting(version, wish)) is not None:
+                raise Refused(
+                    f"Run #{twin.pk} drafts the same: wait for it, or cancel it. Nothing was asked twice."
+                )
+            return launch(access, wish).runs.get()
     except LaunchProblems as error:
         raise Refused(" ".join(text for texts in error.problems.values() for text in texts)) from error
+
+
+def _same_drafting(version: DatasetVersion, wish: Launch) -> Run | None:
+    """By the same model, under way or begun a moment ago."""
+    alike = draftings_of(version).filter(model__in=wish.model_ids, config__template=wish.template)
+    alike = alike.filter(Q(created_at__gt=timezone.now() - SAME_CLICK) | ~Q(status__in=FINISHED_STATUSES))
+    return next((run for run in alike[:20] if run.config["limit"] == wish.limit), None)
 
 
 def draftings_of(version: DatasetVersion) -> QuerySet[Run]:
@@ -131,6 +146,7 @@ def paraphrase_approve(access: Access, paraphrase: Paraphrase, text: str = "") -
     text = text.replace("\r\n", "\n").strip() or paraphrase.text
     if len(text) > LONGEST or "\0" in text:
         raise Refused(f"At most {LONGEST:,} characters, without NUL characters.")
+    _check_readable(paraphrase)
     with transaction.atomic():
         item = Item.objects.select_for_update().get(pk=paraphrase.item_id)
         held = Paraphrase.objects.get(pk=paraphrase.pk)
@@ -146,8 +162,15 @@ def paraphrase_approve(access: Access, paraphrase: Paraphrase, text: str = "") -
         _decide(access, held, State.APPROVED)
 
 
+def _check_readable(paraphrase: Paraphrase) -> None:
+    if paraphrase.state == State.UNREAD:
+        raise Refused("There is nothing to decide: the model's response could not be read.")
+
+
 def paraphrase_drop(access: Access, paraphrase: Paraphrase) -> None:
-    """One that runs may have asked is withdrawn instead."""
+    """One that runs may have asked is withdrawn instead. Raises Refused."""
+    paraphrase.refresh_from_db(fields=["number", "state"])
+    _check_readable(paraphrase)
     _decide(access, paraphrase, State.WITHDRAWN if paraphrase.number else State.DROPPED)
 
 

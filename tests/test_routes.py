@@ -144,6 +144,7 @@ def things_in(
         upload=upload_of(held.user, workspace), own=upload_of(managing.user, workspace, "b" * 43),
         delivery=delivery_of(managing), mapping=workspace.saved_mappings.create(name="Kept"),
         subset=version.dataset.subsets.create(name="First", size=1),
+        paraphrase=version.items.first().paraphrases.create(text="Or?", model_name="m", run_id=1, seq=1),
         saved=SavedComparison.objects.create(workspace=workspace, name="Kept", query="?runs=1,2"),
         invitation=services.invitation_create(managing, role=Role.VIEWER)[0],
         token=services.token_create(held, name="t", role=Role.EDITOR, expires_at=None)[0],
@@ -258,6 +259,8 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "answer run_id": things.by_hand.pk,
         "generation pk": things.generation.pk,
         "generation number": 1,
+        "paraphrase version_id": things.version.pk,
+        "paraphrase pk": things.paraphrase.pk,
     }
     area = route.name.replace(":", "-").split("-")[0]
     found = by_route.get(f"{route.name} {param}", by_area.get(f"{area} {param}"))

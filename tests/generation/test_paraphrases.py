@@ -1,13 +1,18 @@
 """Paraphrases: drafted by a run over the version, decided on by people, asked as variants."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from datasets.models import DatasetVersion, Paraphrase
+from datasets.services import version_import
+from datasets.services_drafts import draft_edit, draft_publish, draft_start
 from generation.services_paraphrases import (
     paraphrase_approve,
     paraphrase_drop,
@@ -21,9 +26,11 @@ from runs.models import Run
 from runs.selectors_items import scored_trials
 from runs.selectors_variants import show_as_asked
 from runs.services import Launch, LaunchProblems, launch
+from tests.datasets.files import jsonl, mapping_of
+from tests.runs.test_api import api_of
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access, system_access
-from workspaces.models import User, Workspace
+from workspaces.models import Role, User, Workspace
 from workspaces.services import Refused
 
 Dataset = Callable[..., DatasetVersion]
@@ -130,5 +137,79 @@ def test_the_page_drafts_and_decides(
     assert "Utter 1." in browser.get(url, {"show": "approved"}).content.decode()
     refused = browser.post(f"{url}begin/", {"model": "", "count": "2"}, follow=True)
     assert "Choose at least one model" in refused.content.decode()
-    browser.post(f"{url}begin/", {"model": RegisteredModel.objects.get().pk, "count": "1", "limit": "2"})
-    assert Run.objects.order_by("-pk")[0].total == 2
+    asked = {"model": RegisteredModel.objects.get().pk, "count": "1", "limit": "2"}
+    browser.post(f"{url}begin/", asked)
+    made = Run.objects.latest("pk")
+    assert made.total == 2
+    # A second click drafts nothing more; another wish does, and so does the same once that is long over.
+    assert (
+        f"Run #{made.pk} drafts the same" in browser.post(f"{url}begin/", asked, follow=True).content.decode()
+    )
+    assert Run.objects.latest("pk") == made
+    browser.post(f"{url}begin/", asked | {"limit": "1"})
+    assert Run.objects.latest("pk").total == 1
+    Run.objects.filter(pk=made.pk).update(
+        status="completed", created_at=timezone.now() - timedelta(minutes=5)
+    )
+    browser.post(f"{url}begin/", asked)
+    assert Run.objects.latest("pk").total == 2 and Run.objects.latest("pk") != made
+
+
+def test_they_follow_items_that_did_not_change(
+    drafted: list[Paraphrase], held: Access, version: DatasetVersion, model: Model, tmp_path: Path
+) -> None:
+    """Into a draft's version and an import's, with their numbers; not those of an item that was edited."""
+    for each in drafted[:3]:
+        paraphrase_approve(held, each)
+    paraphrase_drop(held, drafted[0])
+    draft = draft_start(held, version)
+    draft_edit(held, draft, 2, {"references": ["B"]})
+    edited = draft_publish(held, draft)
+    path = tmp_path / "next.jsonl"
+    path.write_bytes(jsonl([{"q": "New?", "r": "A"}, {"q": "What is 2?", "r": "A"}]))
+    imported = version_import(
+        held, path=path, source_name="next.jsonl", mapping=mapping_of("q=prompt", "r=reference"),
+        dataset_name=version.dataset.name,
+    ).version  # fmt: skip
+    assert edited is not None and (edited.number, imported.number) == (2, 3)
+
+    def carried(of: DatasetVersion) -> list[tuple[int, int | None, str, str]]:
+        rows = Paraphrase.objects.filter(item__version=of).order_by("item", "number")
+        return [(row.item.position, row.number, row.state, row.text) for row in rows]
+
+    assert carried(edited) == [(1, 1, "withdrawn", "Say 1."), (1, 2, "approved", "Name 1.")]
+    assert carried(imported) == [(2, 1, "approved", "Say 2.")]
+    wish = Launch(
+        dataset_version_id=edited.pk, model_ids=[RegisteredModel.objects.get().pk],
+        scorers=[{"key": "exact_match"}], variations=[{"key": "paraphrases", "options": {"count": 2}}],
+    )  # fmt: skip
+    assert launch(held, wish).runs.get().total == 3 + 1
+
+
+def test_scripts_draft_list_and_decide(
+    drafted: list[Paraphrase], version: DatasetVersion, alpha: Workspace, editor: User, viewer: User
+) -> None:
+    api, path = api_of(editor, alpha), f"/versions/{version.pk}/paraphrases"
+    rows = api.read(f"{path}?state=open")["results"]
+    assert [(row["position"], row["prompt"], row["text"]) for row in rows] == [
+        (1, "What is 1?", "Say 1."), (1, "What is 1?", "Name 1."), (2, "What is 2?", "Say 2."),
+    ]  # fmt: skip
+    first, second, _ = (f"{path}/{row['id']}" for row in rows)
+    approved = api.ask("PATCH", first, {"state": "approved", "text": "Utter 1."}).json()
+    assert (approved["text"], approved["number"], approved["edited"]) == ("Utter 1.", 1, True)
+    assert api.ask("PATCH", first, {"state": "approved", "text": "Else."}).status_code == 409
+    assert api.ask("PATCH", first, {"state": "dropped"}).json()["state"] == "withdrawn"
+    assert api.ask("PATCH", second, {"state": "dropped"}).json()["state"] == "dropped"
+    assert api.ask("PATCH", second, {"state": "open"}).status_code == 400
+    [unread] = api.read(f"{path}?state=unread")["results"]
+    assert api.ask("PATCH", f"{path}/{unread['id']}", {"state": "approved"}).status_code == 409
+    wish = {"model_id": RegisteredModel.objects.get().pk, "count": 1}
+    begun = api.ask("POST", path, wish)
+    assert begun.status_code == 202 and Run.objects.get(pk=begun.json()["run"]).total == 3
+    again = api.ask("POST", path, wish)
+    assert again.status_code == 409 and "drafts the same" in again.json()["detail"]
+    assert api.ask("GET", f"{path}?state=none").status_code == 400
+    reader = api_of(viewer, alpha, role=Role.VIEWER)
+    assert len(reader.read(path)["results"]) == 4
+    assert reader.ask("PATCH", second, {"state": "approved"}).status_code == 403
+    assert reader.ask("POST", path, wish).status_code == 403
