@@ -81,6 +81,14 @@ def outcomes_of(run: Run, scorer: str) -> Outcomes:
     return found
 
 
+def originals_of(run: Run, scorer: str) -> Outcomes:
+    """The same over the epochs of the original alone: a variant is another prompt, not another epoch."""
+    if not run.variants.variants:
+        return outcomes_of(run, scorer)
+    last = run.variants.epochs
+    return kept.of(("originals", *same(run), scorer), lambda: _outcomes(run.pk, scorer, last))
+
+
 def _kept_outcomes(run: Run, scorer: str, plain: bool) -> Outcomes:
     if plain:
         return _passed_over(run)[0]
@@ -106,8 +114,10 @@ def _trials(run_id: int) -> tuple[Outcomes, npt.NDArray[np.int32]]:
     return _by_item(packed_integers(packed["items"]), codes, codes.astype(np.float64)), np.sort(made)
 
 
-def _outcomes(run_id: int, scorer: str) -> Outcomes:
+def _outcomes(run_id: int, scorer: str, last_turn: int | None = None) -> Outcomes:
     trials = Trial.objects.filter(run=run_id).order_by()
+    if last_turn:
+        trials = trials.filter(epoch__lte=last_turn)
     trials = trials.annotate(verdict=FilteredRelation("scores", condition=Q(scores__scorer=scorer)))
     packed = trials.aggregate(
         items=Packed("item_id"),

@@ -4,12 +4,12 @@ From what earlier runs on the same version say of the spread, else from a stated
 that go with each figure say which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.outcomes import Outcomes, outcomes_of
+from analysis.outcomes import Outcomes, originals_of
 from analysis.stats.paired import Pairs, pairs_of
 from analysis.stats.power import Design, Detectable, paired_epochs, paired_verdicts, paired_verdicts_like
 from datasets.models import DatasetVersion
@@ -23,6 +23,8 @@ UNKNOWN_EPOCHS = (
     "What epochs buy is known once the baseline has asked each item several times: "
     "they lessen chance within an item, not that between items."
 )
+
+NO_EPOCHS = "The baseline's variants are left out: they are other prompts, not epochs."
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,21 @@ def advise(runs: Sequence[Run], baseline: Run | None, items: int, epochs: int) -
         now=own.detectable(items),
         twice_items=own.detectable(2 * items),
         twice_epochs=_design(found, others[:1], 2 * epochs).detectable(items) if tells else None,
-        note="" if tells else UNKNOWN_EPOCHS,
+        note=" ".join(_notes(baseline if found is not None else None, tells)),
     )
 
 
+def _notes(baseline: Run | None, tells: bool) -> Iterator[str]:
+    if baseline is not None and baseline.variants.variants:
+        yield NO_EPOCHS
+    if not tells:
+        yield UNKNOWN_EPOCHS
+
+
 def _verdicts(run: Run) -> Outcomes | None:
-    """By the run's first scorer, where that passes or fails."""
+    """By the run's first scorer, where that passes or fails; of items as they are, without variants."""
     names = run.scorer_names
-    found = outcomes_of(run, names[0]) if names else None
+    found = originals_of(run, names[0]) if names else None
     return found if found is not None and found.verdicts and found.scored > 1 else None
 
 

@@ -1,20 +1,23 @@
 """What people do with comparisons: decide on an item, ask it again, keep a comparison under a name."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from analysis.models import SavedComparison, TriagedItem, TriageState
 from datasets.models import Item
 from judges.models import JudgeVersion
-from runs.models import Run, Trial
+from runs.models import FINISHED_STATUSES, Run, Trial
 from runs.services import Launch, LaunchProblems, launch
 from workspaces import audit
 from workspaces.access import Access
 from workspaces.models import Membership, User
 
 AGAIN_EPOCHS = 5
+SAME_CLICK = timedelta(seconds=30)
 LONGEST_COMMENT = 2000
 
 
@@ -101,7 +104,8 @@ def comparison_delete(access: Access, saved: SavedComparison) -> None:
 def ask_again(access: Access, decision: Decision) -> Run:
     """Asks the item AGAIN_EPOCHS times as the run did, in a run of its own that the item's triage names.
 
-    Raises TriageProblem.
+    While that is under way, or was begun a moment ago, nothing more is asked and that run is returned. Raises
+    TriageProblem.
     """
     run, item = decision.run, decision.item
     if run.model_id is None or run.config.get("responses") != "fresh":
@@ -121,6 +125,9 @@ def ask_again(access: Access, decision: Decision) -> Run:
         judges=list(JudgeVersion.objects.filter(pk__in=judge_versions(run))),
     )
     with transaction.atomic():
+        Item.objects.select_for_update(no_key=True).get(pk=item.pk)  # two clicks in turn
+        if (begun := _just_asked(run, item)) is not None:
+            return begun
         try:
             made = launch(access, wish).runs.get(judged=None)
         except LaunchProblems as problem:
@@ -139,6 +146,13 @@ def ask_again(access: Access, decision: Decision) -> Run:
             },
         )
     return made
+
+
+def _just_asked(run: Run, item: Item) -> Run | None:
+    """The run that asks the item again already, under way or begun a moment ago."""
+    latest = TriagedItem.objects.filter(run=run, item=item, again__isnull=False).values("again")
+    recent = Q(created_at__gt=timezone.now() - SAME_CLICK) | ~Q(status__in=FINISHED_STATUSES)
+    return Run.objects.filter(recent, pk__in=latest).first()
 
 
 def judge_versions(run: Run) -> list[int]:

@@ -1,5 +1,6 @@
 """What a run missed, in the API: as chats to fine-tune on, as a new dataset, or pushed to the webhook."""
 
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from django.http.response import HttpResponseBase
@@ -15,6 +16,7 @@ from evalportal.lib.streaming import download
 from runs.models import Run
 from runs.selectors import VERDICTS, TrialFilter, runs_of
 from runs.services import misses as services
+from runs.variations import MAX_VARIANTS
 from workspaces.api import WorkspaceView
 from workspaces.models import Role
 from workspaces.services import Refused
@@ -27,10 +29,16 @@ class MissesFilterSerializer(serializers.Serializer[Any]):
     by = serializers.CharField(max_length=80, default="", help_text="A scorer or judge; empty: the first")
     section = serializers.CharField(max_length=120, default=None, allow_null=True)
     q = serializers.CharField(max_length=200, default="", help_text="Words of the prompt or response")
+    flips = serializers.BooleanField(
+        default=False, help_text="Only items that were right in one trial and wrong in another"
+    )
+    variant = serializers.IntegerField(
+        default=None, allow_null=True, min_value=0, max_value=MAX_VARIANTS, help_text="0 is the original"
+    )
 
     def wanted(self) -> TrialFilter:
         sent = self.validated_data
-        return TrialFilter(q=sent["q"], section=sent["section"], verdict=sent["verdict"], by=sent["by"])
+        return TrialFilter(**{field.name: sent[field.name] for field in fields(TrialFilter)})
 
 
 class CarryOnSerializer(MissesFilterSerializer):

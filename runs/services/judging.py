@@ -1,7 +1,7 @@
 """Judges of runs: which may be asked, and making the judgings that ask them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ from runs.services.control import CannotDo
 from runs.services.freezing import frozen_model
 from runs.services.wish import Launch, LaunchProblems, Target
 from runs.tasks import pump
-from runs.variations import asked_alike
+from runs.variations import asked_alike, turns_of
 from workspaces import audit
 from workspaces.access import Access
 
@@ -34,6 +34,7 @@ ASKED_OTHERWISE = (
     "The other run asked its items in other variants or epochs: the responses are not to the same prompts."
 )
 WAITS = "Waits for responses to judge."
+MOST_TURNS = 32_767  # of an item in a judging: as far as its trials are numbered
 
 
 class BadJudge(Exception):
@@ -125,6 +126,7 @@ def add_judge(
         raise CannotDo("A judging cannot be judged.")
     problems = judge_problems(access, version)
     problems += opponent_problems(run, version, opponent)
+    problems += turn_problems(turns_of(run.config), [version])
     ceilings = ceiling_problems(
         terms.cost_ceiling, terms.token_ceiling, calls=True, unpriced=unpriced_models([version])
     )
@@ -148,6 +150,17 @@ def add_judge(
         )
     live.notify(run)
     return judgings
+
+
+def turn_problems(turns: int, versions: Iterable[JudgeVersion]) -> list[str]:
+    """`turns` are the responses to one item, over its epochs and variants."""
+    asked = [(version.judge.name, turns * passes_of(frozen(version))) for version in versions]
+    return [
+        f"{name} would be asked {calls:,} times about one item; at most {MOST_TURNS:,}. "
+        "Choose fewer epochs, variants or repeats."
+        for name, calls in asked
+        if calls > MOST_TURNS
+    ]
 
 
 def opponent_problems(run: Run, version: JudgeVersion, opponent: Run | None) -> list[str]:

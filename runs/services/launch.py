@@ -48,6 +48,9 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     items = _most(wish, _items(wish, version, subset) if version else 0)
     varied = _varied(wish, version, subset, items, problems)
     per_run = _trials(wish, items, varied)
+    turns = _trials(wish, 1) * (1 + sum(len(each.items) for each in varied))
+    if too_often := judging.turn_problems(turns, wish.judges):
+        problems["epochs"] += too_often
     if version and version.item_count and not per_run:
         field = "subset_id" if subset else "sections"
         problems[field].append("No item of this version is in that subset or these sections, or named.")

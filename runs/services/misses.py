@@ -71,9 +71,19 @@ def provenance(run: Run, wanted: TrialFilter, items: int) -> dict[str, Any]:
             **({"section": wanted.section} if wanted.section is not None else {}),
             **({"q": wanted.q} if wanted.q else {}),
             **({"by": wanted.by} if wanted.by else {}),
+            **({"flips": True} if wanted.flips else {}),
+            **_variant(run, wanted),
         },
         "items": items,
     }
+
+
+def _variant(run: Run, wanted: TrialFilter) -> dict[str, Any]:
+    """By its number, 0 for the original, and its title."""
+    if wanted.variant is None:
+        return {}
+    title = dict(enumerate(run.variants.titles)).get(wanted.variant, "")
+    return {"variant": wanted.variant, "variation": title}
 
 
 def provenance_file(run: Run, wanted: TrialFilter, items: int) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def _context(run: Run, wanted: TrialFilter) -> dict[str, Any]:
     return {
         "run": run,
         "wanted": wanted,
+        "variation": services.provenance(run, wanted, count)["filter"].get("variation", ""),
         "count": count,
         "without": items.filter(references=[]).count(),
         "samples": samples,

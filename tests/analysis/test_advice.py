@@ -96,6 +96,26 @@ def test_epochs_of_the_baseline_tell_what_more_of_them_buy(
     assert advice.twice_epochs.difference < advice.now.difference
 
 
+def test_variants_of_the_baseline_are_no_epochs(
+    client: Client,
+    alpha: Workspace,
+    dataset: Callable[..., DatasetVersion],
+    model: Callable[..., RegisteredModel],
+    stub: StubEndpoint,
+) -> None:
+    stub.set(script=ScriptedJudge(answer=lambda number, body: f"ANSWER: {2 * number if number % 4 else 1}"))
+    version = dataset(20)
+    wish: dict[str, Any] = {"model_ids": [model().pk], "scorers": [{"key": "numeric"}]}
+    plain = scored(alpha, version, **wish)
+    alone = client.post(URL, {"dataset_version": version.pk}).context["advice"]
+    varied = {"key": "templates", "options": {"templates": ["So: {{ input }}", "Now: {{ input }}"]}}
+    run = scored(alpha, version, variations=[varied], **wish)
+    Run.objects.filter(pk=plain.pk).delete()
+    advice = client.post(URL, {"dataset_version": version.pk, "baseline": run.pk}).context["advice"]
+    assert (advice.now.difference, advice.now.basis) == (alone.now.difference, alone.now.basis)
+    assert advice.twice_epochs is None and "variants are left out" in advice.note
+
+
 def test_only_editors_are_advised(
     version: DatasetVersion, client_of: Callable[[User], Client], viewer: User, outsider: User
 ) -> None:

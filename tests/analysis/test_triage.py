@@ -1,11 +1,13 @@
 """Triage: a decision on an item of a run, shared, visible on the comparison, and the item asked again."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from analysis.models import TriagedItem
 from datasets.models import Item
@@ -126,6 +128,13 @@ def test_an_item_is_asked_again_five_times(
     )
     row = TriagedItem.objects.get()
     assert (row.again, row.state, row.run) == (made, "open", second)
+    client.post(f"{TRIAGE}again/", {"run": second.pk, "item": item.pk})
+    assert Run.objects.latest("pk") == made, "a second click asks nothing more"
+    Run.objects.filter(pk=made.pk).update(
+        status="completed", created_at=timezone.now() - timedelta(minutes=5)
+    )
+    client.post(f"{TRIAGE}again/", {"run": second.pk, "item": item.pk})
+    assert Run.objects.latest("pk") != made
     own = Trial.objects.get(run=first, seq=2).item
     refused = client.post(f"{TRIAGE}again/", {"run": first.pk, "item": own.pk}, follow=True)
     assert "nothing to ask again" in refused.content.decode()

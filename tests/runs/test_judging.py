@@ -401,6 +401,21 @@ def test_what_cannot_be_judged_is_said_at_the_launch(
         launched(2, judges=[version])
     with pytest.raises(LaunchProblems, match="scorer or judge"):
         launched(2, scorers=[])
+    patient = judge("compare", name="patient", repeats=9, both_orders=True)
+    texts = [f"{number}: {{{{ input }}}} {{{{ choices }}}}" for number in range(10)]
+    many: dict[str, Any] = {
+        "epochs": 100, "template": "{{ input }} {{ choices }}", "variations": [
+            {"key": "shuffle_choices", "options": {"count": 10}},
+            {"key": "templates", "options": {"templates": texts}},
+        ],
+    }  # fmt: skip
+    chosen = [{"prompt": "Which?", "choices": ["a", "b", "c", "d"], "references": ["A"]}]
+    with pytest.raises(LaunchProblems, match="37,800 times about one item; at most 32,767"):
+        launched(chosen, judges=[patient], **many)
+    run = launched(chosen, **many)
+    assert run.total == 2100
+    with pytest.raises(BadJudge, match="37,800 times"):
+        add_judge(alpha_access, run, patient, opponent=launched(1))
 
 
 def test_the_api_launches_adds_and_reads_judges(

@@ -28,6 +28,7 @@ from runs.selectors_pages import prompt_of_trial
 from runs.selectors_spread import spread_json
 from runs.selectors_variants import show_as_asked
 from runs.services import LaunchProblems
+from runs.services.misses import missed_items, provenance
 from runs.terminal import BadUsage
 from runs.terminal.preparing import variations_of
 from runs.variations import Content, build_strategy, variants_of
@@ -260,6 +261,11 @@ def test_which_items_flip_is_a_filter(launched: Launched, stub: StubEndpoint, en
         (2, False),
     ]
     assert not Trial.objects.exclude(run=run).exists()
+    kept = provenance(run, TrialFilter(flips=True, variant=2), 1)["filter"]
+    assert kept == {"verdict": "incorrect", "flips": True, "variant": 2, "variation": "Template 2"}
+    missed = missed_items(run, TrialFilter(flips=True, variant=2))
+    assert [item.position for item in missed] == [2]
+    assert not missed_items(run, TrialFilter(flips=True, variant=1)).exists()
 
 
 # Pages, API, terminal
@@ -325,6 +331,10 @@ def test_the_api_launches_variations_and_lists_what_flips(
         assert row["passed"] is (detail["references"] == ["A"])
     flips = api.read(f"/runs/{run.pk}/trials?flips=true")["results"]
     assert len(flips) == (4 if any(row["passed"] for row in rows[:4]) else 0)
+    missed = api.read(f"/runs/{run.pk}/misses?flips=true&variant=2")
+    wrong = any(row["passed"] for row in rows[:4]) and not rows[2]["passed"]
+    assert (missed["items"], missed["provenance"]["filter"]["variation"]) == (int(wrong), "Order 2")
+    assert api.ask("GET", f"/runs/{run.pk}/misses?variant=-1").status_code == 400
     only = api.read(f"/runs/{run.pk}/trials?variant=2")["results"]
     assert [row["variation"] for row in only] == ["Order 2"]
 
