@@ -1,4 +1,4 @@
-"""Items as a table for spreadsheets: formulas neutralised by a quote, images left out.
+"""Items as a table for spreadsheets: formulas neutralised by a quote, images as data URLs.
 
 A reader that takes one leading quote away has every cell as it was; ours does, see `importers.tables`.
 """
@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from datasets.importers.tables import COLUMNS, RESPONSE
-from datasets.models import DatasetVersion, Item
+from datasets.exporters.jsonl import data_url
+from datasets.importers.tables import COLUMNS, IMAGES, RESPONSE
+from datasets.models import DatasetVersion, Item, ItemAsset
 from datasets.selectors import all_items
 from evalportal.lib.csv_safety import csv_lines
 
@@ -22,9 +23,13 @@ class CsvExport:
 
     def _rows(self, version: DatasetVersion) -> Iterator[list[Any]]:
         models = version.response_models
-        yield [*COLUMNS, *(f"{RESPONSE}{name}" for name in models), "tags", "metadata"]
+        pictured = ItemAsset.objects.filter(item__version=version).exists()
+        images = [IMAGES] if pictured else []
+        yield [*COLUMNS, *(f"{RESPONSE}{name}" for name in models), *images, "tags", "metadata"]
         for item in all_items(version):
             cells = [*_cells(item), *(_response(item, name) for name in models)]
+            if pictured:
+                cells.append(_json([data_url(held.asset) for held in item.item_assets.all()]))
             yield [*cells, "|".join(item.tag_list), _json(item.metadata)]
 
 

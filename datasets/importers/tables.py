@@ -8,7 +8,8 @@ from datasets.importers.jsonl import Refused, parse_json
 
 COLUMNS = ("position", "id", "section", "prompt", "messages", "choices", "reference")
 RESPONSE = "response: "
-LISTS = ("messages", "choices", "reference", "metadata")
+IMAGES = "images"
+LISTS = ("messages", "choices", "reference", "metadata", IMAGES)
 
 
 def is_ours(header: Sequence[str]) -> bool:
