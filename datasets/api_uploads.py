@@ -143,7 +143,7 @@ def _saved(view: WorkspaceView, name: str) -> Mapping | None:
 
 def _begin(view: WorkspaceView, request: Request, upload: Upload) -> Response:
     try:
-        uploads.upload_begin(view.access, upload, inline=False)
+        uploads.upload_begin(upload)
     except ImportProblems as refused:
         uploads.upload_cancel(upload)
         body = problem(

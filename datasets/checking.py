@@ -15,8 +15,9 @@ from datasets.problems import ProblemList, RowProblem
 MAX_SECTIONS = 1000
 PREVIEW_ITEMS = 5
 PROGRESS_EVERY = 200  # rows
-PARTLY_CHECKED_BYTES = 4 << 20
+GLANCE_WEIGHT = 8 << 20  # what a request reads: half a second of it
 ROW_WEIGHT = 500
+BAD_FROM_THE_START = 10_000  # rows; after so many without a good one nothing more is learnt
 Progress = Callable[[int, int], None]
 
 
@@ -109,12 +110,12 @@ def check_file(
     mapping: Mapping,
     *,
     count_paths: Sequence[str] = (),
-    whole: bool = True,
+    glance: bool = False,
     leave_out: bool = False,
     on_progress: Progress | None = None,
     problems_to: Path | None = None,
 ) -> CheckReport:
-    """Checks a file row by row, or its beginning; counts filled values of `count_paths`.
+    """Checks a file row by row, with `glance` its beginning alone; counts filled values of `count_paths`.
 
     With `leave_out`, rows with problems are no hindrance: they are counted in `left_out`, and what stays
     in `problems.total` concerns the file as a whole. `problems_to` gets every problem, one JSON list a line.
@@ -125,7 +126,7 @@ def check_file(
         report.problems.add(RowProblem(0, "", reason))
     try:
         with path.open("rb") as file:
-            _check_rows(report, rows_of(file, source_name), mapping, seen, paths, path, whole, on_progress)
+            _check_rows(report, rows_of(file, source_name), mapping, seen, paths, path, glance, on_progress)
     finally:
         seen.close()
         report.problems.close()
@@ -142,13 +143,17 @@ def _check_rows(
     seen: SeenIds,
     paths: list[str],
     path: Path,
-    whole: bool,
+    glance: bool,
     on_progress: Progress | None,
 ) -> None:
     hashed, size, weight = ContentHash(), path.stat().st_size, 0
     for index, (record, draft, problems) in enumerate(drafts_in(rows, mapping, seen)):
-        if not whole and weight > PARTLY_CHECKED_BYTES:
+        if glance and weight > GLANCE_WEIGHT:
             report.whole_file = False
+            break
+        if report.left_out >= BAD_FROM_THE_START and not report.items:
+            reason = f"the first {BAD_FROM_THE_START:,} rows all have problems; nothing further was read"
+            report.problems.add(RowProblem(0, "", reason))
             break
         if on_progress and index % PROGRESS_EVERY == 0:
             on_progress(rows.done(size), size)
@@ -156,12 +161,20 @@ def _check_rows(
             report.problems.add(problem)
             report.last_line = problem.line
         report.left_out += any(problem.line for problem in problems)
-        weight += draft.weight if draft else ROW_WEIGHT
+        weight += _weight(record, draft, bad=bool(problems))
         if record and draft:
             _count(report, record, draft, paths, bad=bool(problems))
             if not problems:
                 hashed.add(draft.digest)
     report.content_hash = hashed.hex
+
+
+def _weight(record: Record | None, draft: ItemDraft | None, *, bad: bool) -> int:
+    """Roughly how many bytes were read; a bad row counts with what it held."""
+    if draft and not bad:
+        return draft.weight
+    values = record.values.values() if record else ()
+    return ROW_WEIGHT + sum(len(value) for value in values if isinstance(value, str))
 
 
 def _count(report: CheckReport, record: Record, draft: ItemDraft, paths: list[str], *, bad: bool) -> None:

@@ -46,6 +46,8 @@ class ImportProblems(Exception):
 class ProblemList:
     """Keeps the first problems and counts the rest, so that a bad file cannot fill the memory.
 
+    Those of the file as a whole come before those of rows.
+
     All of them go to the file `spool`, if one is given, as JSON lists of line, field and reason.
     """
 
@@ -57,7 +59,10 @@ class ProblemList:
     def add(self, problem: RowProblem) -> None:
         self.total += 1
         self.of_rows += problem.of_row
-        if len(self.kept) < MAX_KEPT:
+        if not problem.of_row:
+            self.kept.insert(self.total - self.of_rows - 1, problem)
+            del self.kept[MAX_KEPT:]
+        elif len(self.kept) < MAX_KEPT:
             self.kept.append(problem)
         if self._spool and not self._spool.closed:
             self._spool.write(json.dumps([problem.line, problem.field, problem.reason]) + "\n")

@@ -27,8 +27,6 @@ from workspaces.models import Role
 
 SAMPLE_ROWS = 200
 SAMPLE_BYTES = 8 << 20
-CHECKED_BYTES = 8 << 20  # a larger file is checked while it is imported
-TEXT_FORMATS = ("csv", "jsonl", "json")  # a small file of another format may hold much
 KEPT = timedelta(days=1)
 REPORT_EVERY_S = 0.5
 SILENT_AFTER = timedelta(seconds=60)
@@ -101,15 +99,14 @@ def mapping_for(
 
 
 def check_upload(upload: Upload, mapping: Mapping, leaves: list[Leaf]) -> CheckReport:
-    """The whole file while it is small, else its beginning."""
-    whole = upload.size_bytes <= CHECKED_BYTES and upload.format in TEXT_FORMATS
+    """The whole file while it holds little, else its beginning; a worker checks the rest when it imports."""
     return check_file(
         upload.path,
         upload.source_name,
         mapping,
         count_paths=[leaf.path for leaf in leaves],
-        whole=whole,
-        problems_to=upload.problems_path if whole else None,
+        glance=True,
+        problems_to=upload.problems_path if upload.state == UploadState.CHECKING else None,
     )
 
 
@@ -219,11 +216,8 @@ def files_remove(upload: Upload) -> None:
 
 def problems_of(upload: Upload) -> Iterator[RowProblem]:
     """Every problem that was found last: by the import, or by checking the file now."""
-    if upload.state != UploadState.REFUSED and upload.path.exists():
-        report = check_upload(upload, Mapping.from_json(upload.mapping), [])
-        if not report.whole_file:
-            yield from report.problems.kept
-            return
+    if upload.state == UploadState.CHECKING and upload.path.exists():
+        check_upload(upload, Mapping.from_json(upload.mapping), [])
     if upload.problems_path.exists():
         yield from spooled(upload.problems_path)
     else:

@@ -10,25 +10,21 @@ from django.db import transaction
 from django.utils import timezone
 
 from datasets.importers import IMPORTERS, opened
-from datasets.importing import ImportResult, clean_name
+from datasets.importing import clean_name
 from datasets.mapping import BadMapping, Mapping
 from datasets.models import DatasetVersion, SavedMapping, Upload, UploadState
 from datasets.problems import ImportProblems, RowProblem
 from datasets.selectors import ready_versions
 from datasets.tasks import upload_import
 from datasets.uploading import (
-    TEXT_FORMATS,
     expired_remove,
     files_remove,
     mapping_for,
     samples_of,
     store_chunks,
-    version_from,
 )
 from workspaces.access import Access
 from workspaces.models import User
-
-INLINE_BYTES = 2 << 20  # up to here the import is done in the request
 
 
 class UploadRefused(ValueError):
@@ -145,19 +141,14 @@ def upload_map(
     upload.save(update_fields=["mapping", "dataset_name", "note", "leave_out"])
 
 
-def upload_begin(access: Access, upload: Upload, *, inline: bool = True) -> ImportResult | None:
-    """Imports a small file now; hands a large one to a worker and returns None. Raises ImportProblems."""
+def upload_begin(upload: Upload) -> None:
+    """Hands the file to a worker. Raises ImportProblems for a mapping or name that cannot be."""
     mapping = Mapping.from_json(upload.mapping)
     faults = mapping.problems()
     if faults:
         raise ImportProblems([RowProblem(0, "", fault) for fault in faults], len(faults))
     clean_name(upload.dataset_name)
-    if not inline or upload.size_bytes > INLINE_BYTES or upload.format not in TEXT_FORMATS:
-        _queue(upload)
-        return None
-    result = version_from(access, upload)
-    upload_cancel(upload)
-    return result
+    _queue(upload)
 
 
 def _queue(upload: Upload) -> None:

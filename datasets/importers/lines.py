@@ -7,6 +7,7 @@ from datasets.importers.encodings import Recoded
 from datasets.problems import RowProblem
 
 MAX_LINE_BYTES = 16 << 20  # an image of 10 MB as a data URL fits
+MAX_SKIPPED_BYTES = 64 << 20  # a longer line is not read to its end
 MAX_ROWS = 2_000_000
 MAX_FIELDS = 1000
 FOREIGN = {
@@ -18,8 +19,8 @@ FOREIGN = {
 class BadLine(Exception):
     """A line that cannot be read; reading goes on after it."""
 
-    def __init__(self, line: int, reason: str):
-        self.problem = RowProblem(line, "", reason)
+    def __init__(self, line: int, reason: str, *, ends: bool = False):
+        self.problem = RowProblem(line, "", reason, ends=ends)
         super().__init__(reason)
 
 
@@ -33,6 +34,7 @@ class Lines:
     def __init__(self, file: BinaryIO, encoding: str = "utf-8"):
         self.file: BinaryIO | Recoded = file if encoding == "utf-8" else Recoded(file, encoding)
         self.encoding, self.number, self.left = encoding, 0, MAX_LINE_BYTES
+        self.given_up = False
 
     def begin_record(self) -> None:
         self.left = MAX_LINE_BYTES
@@ -41,13 +43,13 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        raw = self.file.readline(self.left + 1)
+        raw = b"" if self.given_up else self.file.readline(self.left + 1)
         if not raw:
             raise StopIteration
         self.number += 1
         if len(raw) > self.left:
             self._skip_rest(raw)
-            raise BadLine(self.number, f"longer than {MAX_LINE_BYTES >> 20} MB")
+            raise BadLine(self.number, f"longer than {MAX_LINE_BYTES >> 20} MB", ends=self.given_up)
         self.left -= len(raw)
         if self.number == 1:
             raw = self._without_bom(raw)
@@ -74,5 +76,10 @@ class Lines:
         return raw.removeprefix(codecs.BOM_UTF8)
 
     def _skip_rest(self, raw: bytes) -> None:
+        skipped = 0
         while raw and not raw.endswith(b"\n"):
+            if skipped > MAX_SKIPPED_BYTES:
+                self.given_up = True
+                return
             raw = self.file.readline(1 << 16)
+            skipped += len(raw)

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import PurePosixPath
 from shutil import copyfileobj
@@ -97,7 +98,7 @@ def _moved(row: Record | RowProblem, lines: int) -> Record | RowProblem:
         return row
     if isinstance(row, Record):
         return Record(row.line + lines, row.values)
-    return RowProblem(row.line + lines if row.line else 0, row.field, row.reason)
+    return replace(row, line=row.line + lines if row.line else 0)
 
 
 def data_files(archive: ZipFile) -> list[ZipInfo]:

@@ -17,9 +17,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from datasets import selectors, uploading, uploads
 from datasets.checking import CheckReport
-from datasets.importing import ImportResult
 from datasets.mapping import RESPONSES, USES, BadMapping, FieldUse, Leaf, Mapping, mapping_of
-from datasets.models import Upload, UploadState, UploadType
+from datasets.models import DatasetVersion, Upload, UploadState, UploadType
 from datasets.problems import ImportProblems, RowProblem
 from datasets.selectors_uploads import saved_mappings
 from evalportal.lib.csv_safety import csv_lines
@@ -104,6 +103,7 @@ def map_and_check(request: WorkspaceRequest, pk: int) -> HttpResponse:
         leave_out=request.POST.get("leave_out") == "1",
     )
     uploads.upload_reopen(found)
+    found.state = UploadState.CHECKING
     action = request.POST.get("action")
     if action == "import":
         return _import(request, found, leaves)
@@ -111,7 +111,6 @@ def map_and_check(request: WorkspaceRequest, pk: int) -> HttpResponse:
         (_apply_saved if action == "apply" else _save_mapping)(request, found)
         return redirect("datasets:map", request.access.workspace.slug, found.pk)
     if request.htmx:
-        found.state = UploadState.CHECKING
         return _map_page(request, found, leaves, template="datasets/_checked.html")
     return redirect("datasets:map", request.access.workspace.slug, found.pk)
 
@@ -184,10 +183,11 @@ def _map_page(
     leaves: list[Leaf],
     *,
     template: str = "datasets/map.html",
+    report: CheckReport | None = None,
     refused: ImportProblems | None = None,
 ) -> HttpResponse:
     mapping = Mapping.from_json(found.mapping)
-    report = uploading.check_upload(found, mapping, leaves)
+    report = report or uploading.check_upload(found, mapping, leaves)
     context = {
         "upload": found,
         "format": ", ".join([uploads.format_title(found), *uploading.details_of(found)]),
@@ -199,7 +199,7 @@ def _map_page(
         "kind": UploadType.QUERY_RESPONSE if mapping.models else UploadType.QUERY,
         "remap": request.POST.get("kind") != request.POST.get("kind_before"),
         "report": report,
-        "refused": refused is not None,
+        "refused": refused is not None or found.state == UploadState.REFUSED,
         "models": mapping.models,
         "is_chat": bool(mapping.used_as("messages")),
         "names": selectors.datasets_of(request.access.workspace).values_list("name", flat=True)[:200],
@@ -216,13 +216,14 @@ def problems_shown(found: Upload, report: CheckReport, refused: ImportProblems |
         problems, total = refused.problems, refused.total
     elif found.state == UploadState.REFUSED and not (total and report.whole_file):
         problems, total = [RowProblem(**one) for one in found.problems], found.problem_count
+    part = not report.whole_file
     rows = report.problems.of_rows or sum(problem.of_row for problem in problems)
     return {
         "problems": problems[:SHOWN_PROBLEMS],
         "problem_count": total,
         "unshown": total - SHOWN_PROBLEMS,
         "leave_out": found.leave_out,
-        "blocking": max(0, total - rows) if found.leave_out and report.items else total,
+        "blocking": max(0, total - rows) if found.leave_out and (report.items or part) else total,
     }
 
 
@@ -257,24 +258,26 @@ def name_hint(request: WorkspaceRequest) -> HttpResponse:
 
 
 def _import(request: WorkspaceRequest, found: Upload, leaves: list[Leaf]) -> HttpResponse:
-    try:
-        result = uploads.upload_begin(request.access, found)
-    except ImportProblems as refused:
-        return _map_page(request, found, leaves, refused=refused)
-    slug = request.access.workspace.slug
-    if result is None:
-        return redirect("datasets:progress", slug, found.pk)
-    return _imported(request, result)
+    """To a worker, unless a small file shows at once that it would be refused."""
+    report = uploading.check_upload(found, Mapping.from_json(found.mapping), leaves)
+    refused = ImportProblems(report.problems.kept, report.problems.total)
+    if not report.whole_file or not problems_shown(found, report, None)["blocking"]:
+        try:
+            uploads.upload_begin(found)
+            return redirect("datasets:progress", request.access.workspace.slug, found.pk)
+        except ImportProblems as error:
+            refused = error
+    return _map_page(request, found, leaves, report=report, refused=refused)
 
 
-def _imported(request: WorkspaceRequest, result: ImportResult) -> HttpResponse:
-    version = result.version
-    if result.created:
+def _imported(request: WorkspaceRequest, found: Upload, version: DatasetVersion) -> HttpResponse:
+    """A version that was finished before this import last reported is an earlier one of the same content."""
+    if found.alive_at and version.ready_at and version.ready_at < found.alive_at:
+        messages.info(request, f"This is already version {version.number}; nothing was added.")
+    else:
         items = f"{version.item_count:,} {'item' if version.item_count == 1 else 'items'}"
         messages.success(request, f"Imported {items} as version {version.number}.")
-    else:
-        messages.info(request, f"This is already version {version.number}; nothing was added.")
-    return redirect(version_url(version))
+    return moved(request, version_url(version))
 
 
 def version_url(version: Any) -> str:
@@ -297,16 +300,15 @@ def report(request: WorkspaceRequest, pk: int) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.requires(Role.EDITOR)
 def progress(request: WorkspaceRequest, pk: int) -> HttpResponse:
-    """How far a large import is; polled by htmx. POST starts one again whose worker fell silent."""
+    """How far an import is; polled by htmx. POST starts one again whose worker fell silent."""
     found = my_upload(request, pk)
     slug = request.access.workspace.slug
     if request.method == "POST":
         if uploading.is_silent(found):
-            uploads.upload_begin(request.access, found)
+            uploads.upload_begin(found)
         return redirect("datasets:progress", slug, pk)
     if found.state == UploadState.DONE and found.version:
-        messages.success(request, f"Imported {found.version.item_count:,} items.")
-        return moved(request, version_url(found.version))
+        return _imported(request, found, found.version)
     if found.state in (UploadState.CHECKING, UploadState.REFUSED, UploadState.DONE):
         return moved(request, reverse("datasets:map", args=[slug, pk]))
     template = "datasets/_progress.html" if request.htmx else "datasets/progress.html"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import struct
 import zipfile
 import zlib
@@ -25,13 +26,13 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
     return file.getvalue()
 
 
-def bomb(name: str, size: int, **more: bytes) -> bytes:
-    """A zip whose member unpacks to zeros without end."""
+def bomb(name: str, size: int, start: bytes = b"", **more: bytes) -> bytes:
+    """A zip whose member unpacks to zeros without end, after `start` in each MB of it."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(name, "w") as member:
             for _ in range(size >> 20):
-                member.write(bytes(1 << 20))
+                member.write(start + bytes((1 << 20) - len(start)))
         for other, data in more.items():
             archive.writestr(other, data)
     return file.getvalue()
@@ -87,6 +88,8 @@ def corpus() -> Iterator[tuple[str, bytes, str]]:
     yield "utf16.jsonl", GOOD.decode().encode("utf-16"), "UTF-16"
     yield "latin.jsonl", b'{"question": "caf\xe9"}\n', "not UTF-8"
     yield "latin.json", b'[{"question": "caf\xe9"}]', "not UTF-8"
+    yield "rows.jsonl", b"{\n" * 4_000_000, "the first 10,000 rows all have problems"
+    yield "rows.csv", b"question,answer\n" + b"a\n" * 4_000_000, "the first 10,000 rows all have problems"
     yield "nul.jsonl", b'{"question": "a\x00b"}\n', "NUL"
     yield "nul.csv", b"question,answer\na\x00b,c\n", "NUL"
     yield "nul.json", b'[{"question": "a\\u0000b"}]', "NUL"
@@ -108,6 +111,8 @@ def corpus() -> Iterator[tuple[str, bytes, str]]:
     yield "traversal.zip", zipped({"../../x.jsonl": GOOD}), "leads outside"
     yield "absolute.zip", zipped({"/etc/x.jsonl": GOOD}), "leads outside"
     yield "windows.zip", zipped({"..\\x.jsonl": GOOD}), "leads outside"
+    noise = random.Random(1).randbytes(20_000).hex().encode()  # no bomb by its ratio
+    yield "endless.zip", bomb("x.jsonl", 400 << 20, noise), "longer than 16 MB"
     yield "bomb.zip", bomb("x.jsonl", 100 << 20), "bomb"
     yield "small-bomb.zip", bomb("x.jsonl", 60 << 20), "longer than 16 MB"
     yield "none.zip", zipped({"read me.txt": b"x"}), "no file of rows"

@@ -57,11 +57,22 @@ def test_the_whole_way_without_script(editor: User, client_of: Clients) -> None:
     assert "None, every line can be imported" in text
     assert not DatasetVersion.objects.exists()
     done = client.post(answer.headers["Location"], form_of(page, action="import", dataset_name="Q"))
+    upload = Upload.objects.get()
+    assert done.headers["Location"] == f"{UPLOAD}{upload.pk}/progress/"
+    assert not DatasetVersion.objects.exists(), "a request imports nothing"
+    uploading.upload_run(upload.pk)
     version = DatasetVersion.objects.get()
-    assert done.headers["Location"] == f"/w/alpha/datasets/{version.dataset_id}/?version=1"
-    assert "Imported 3 items as version 1." in client.get(done.headers["Location"]).content.decode()
-    assert not Upload.objects.exists()
-    assert not kept_files()
+    moved = client.get(done.headers["Location"])
+    assert moved.headers["Location"] == f"/w/alpha/datasets/{version.dataset_id}/?version=1"
+    assert "Imported 3 items as version 1." in client.get(moved.headers["Location"]).content.decode()
+    assert kept_files() == [upload.problems_path]
+
+    again = send(client, jsonl(QUESTIONS)).headers["Location"]
+    done = client.post(again, form_of(client.get(again), action="import", dataset_name="Q"))
+    assert client.post(again, {"action": "import"}).headers["Location"] == done.headers["Location"]
+    uploading.upload_run(Upload.objects.latest("pk").pk)
+    moved = client.get(done.headers["Location"])
+    assert "This is already version 1" in client.get(moved.headers["Location"]).content.decode()
 
 
 def test_a_change_is_checked_again_with_htmx(editor: User, client_of: Clients) -> None:
@@ -115,6 +126,7 @@ def test_rows_with_problems_are_left_out_if_the_person_says_so(editor: User, cli
     assert "2 rows are left out" in checked
     assert "3 items" in checked
     client.post(url, form | {"action": "import"})
+    uploading.upload_run(Upload.objects.get().pk)
     version = DatasetVersion.objects.get()
     assert (version.item_count, version.left_out) == (3, 2)
 
@@ -223,17 +235,16 @@ def test_uploads_go_with_their_workspace(editing: Access) -> None:
     assert not upload.path.parent.exists()
 
 
-# Large files, by a worker
+# By a worker
 
 
 @pytest.fixture
-def queued(editing: Access, monkeypatch: pytest.MonkeyPatch) -> Upload:
-    """An upload that counts as large; its task has not run."""
-    monkeypatch.setattr(uploads, "INLINE_BYTES", 0)
+def queued(editing: Access) -> Upload:
+    """An upload whose task has not run."""
     upload = uploads.upload_create(
         editing, source_name="a.jsonl", chunks=[jsonl(QUESTIONS)], dataset_name="Big"
     )
-    assert uploads.upload_begin(editing, upload) is None
+    uploads.upload_begin(upload)
     upload.refresh_from_db()
     assert upload.state == UploadState.QUEUED
     return upload
