@@ -111,9 +111,9 @@ class ParaphraseViewSet(mixins.ListModelMixin, WorkspaceViewSet):
     )  # fmt: skip
     @idempotent
     def create(self, request: Request, version_id: str) -> Response:
-        form = DraftParaphrasesSerializer(data=request.data)
+        version, form = self.version, DraftParaphrasesSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        sent, version = cast(dict[str, Any], form.validated_data), self.version
+        sent = cast(dict[str, Any], form.validated_data)
         ceiling: Decimal | None = sent.get("cost_ceiling")
         run = refused(
             lambda: services.paraphrases_begin(
