@@ -4,7 +4,9 @@ Its documentation: docs.codabench.org, "Competition bundle structure" (competiti
 Programs of a bundle are never run here.
 """
 
+import csv
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -67,7 +69,12 @@ def _task(archive: Archive, task: Plain, at: int, left: list[str]) -> BundlePart
             )
     inputs = _files(archive, text(task, "input_data"))
     references = _files(archive, text(task, "reference_data"))
-    found = _paired_lines(name, inputs, references) or _table(name, references) or _table(name, inputs)
+    found = (
+        _paired_lines(name, inputs, references)
+        or _joined(name, inputs, references, left)
+        or _table(name, references)
+        or _table(name, inputs)
+    )
     if found is None:
         left.append(f"{name}: no text items found in its input and reference data.")
     return found
@@ -98,8 +105,51 @@ def _paired_lines(name: str, inputs: dict[str, bytes], references: dict[str, byt
         {"id": str(at), "prompt": prompt, "references": [answer]}
         for at, (prompt, answer) in enumerate(zip(here, there, strict=True), 1)
     ]
+    return _part(name, rows)
+
+
+def _part(name: str, rows: Iterable[Plain]) -> BundlePart:
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     return BundlePart(name, "items.jsonl", "", content, _scored())
+
+
+def _joined(
+    name: str, inputs: dict[str, bytes], references: dict[str, bytes], left: list[str]
+) -> BundlePart | None:
+    """A table of questions and one of answers, by the first column whose values tell rows apart in both."""
+    here, there = _rows(inputs), _rows(references)
+    both = [column for column in (here[0] if here else ()) if there and column in there[0]]
+    key = next((each for each in both if _tells_apart(here, each) and _tells_apart(there, each)), "")
+    if not key:
+        return None
+    answers = {str(row[key]): row for row in there}
+    rows = [{**row, **answers[str(row[key])]} for row in here if str(row[key]) in answers]
+    if len(rows) < len(here):
+        left.append(f"{name}: {len(here) - len(rows):,} of {len(here):,} rows, which have no reference.")
+    return _part(name, rows) if rows else None
+
+
+def _tells_apart(rows: Sequence[Plain], column: str) -> bool:
+    return len({str(row[column]) for row in rows if column in row}) == len(rows)
+
+
+def _rows(files: dict[str, bytes]) -> list[Plain]:
+    """Of the only table; none where it cannot be read."""
+    tables = [(file.lower(), content) for file, content in files.items() if file.lower().endswith(TABLES)]
+    if len(tables) != 1:
+        return []
+    file, content = tables[0]
+    try:
+        told = content.decode("utf-8-sig")
+        if file.endswith((".jsonl", ".ndjson")):
+            found = [json.loads(line) for line in told.splitlines() if line.strip()]
+        else:
+            delimiter = "\t" if file.endswith(".tsv") else ","
+            found = list(csv.DictReader(told.splitlines(keepends=True), delimiter=delimiter, strict=True))
+    except (ValueError, RecursionError, csv.Error):
+        return []
+    whole_rows = all(isinstance(row, dict) and None not in row for row in found)
+    return found if whole_rows else []
 
 
 def _lines(files: dict[str, bytes]) -> list[str]:

@@ -45,9 +45,11 @@ class JudgeCertified(Rule[Options]):
         order = [Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS]
         worst = min((ruling.outcome for ruling in rulings), key=order.index)
         needed = [ruling.needed for ruling in rulings if ruling.needed_of == "labels"]
-        known = [n for n in needed if n is not None]
-        total = sum(known) if known and len(known) == len(needed) and worst == Outcome.INCONCLUSIVE else None
-        return Ruling(worst, " ".join(ruling.figures for ruling in rulings), total, needed_of="labels")
+        told = [n for n in needed if n is not None]
+        total = sum(told) if len(told) == len(needed) and worst == Outcome.INCONCLUSIVE else 0
+        return Ruling(
+            worst, " ".join(ruling.figures for ruling in rulings), total or None, needed_of="labels"
+        )
 
 
 def _controls(version: JudgeVersion) -> Ruling:

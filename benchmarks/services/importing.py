@@ -144,7 +144,10 @@ def _version(access: Access, archive: Archive, part: BundlePart, made: Made) -> 
                 note="From a benchmark bundle",
             )
         except ImportProblems as error:
-            told = "; ".join(f"line {each.line}: {each.reason}" for each in error.problems[:3])
+            told = "; ".join(
+                f"line {each.line}: {each.reason}" if each.line else each.reason
+                for each in error.problems[:3]
+            )
             raise BadBundle(f"{part.dataset}: {told}.") from error
     if result.created:
         made.append(result.version)

@@ -16,7 +16,7 @@ from benchmarks.models import Benchmark
 from benchmarks.selectors import parts_of
 from benchmarks.services.importing import bundle_import
 from benchmarks.wish import BenchmarkProblems, PhaseWish
-from datasets.models import Dataset, DatasetVersion
+from datasets.models import Dataset, DatasetVersion, Item
 from workspaces.access import Access, access_for
 from workspaces.models import Role, User
 from workspaces.services import token_create
@@ -132,6 +132,7 @@ def test_codabench_maps_what_it_can(held: Access) -> None:
              "scoring_program": "score.zip"},
             {"index": 1, "name": "Table", "reference_data": "ref2"},
             {"index": 2, "name": "Pictures", "input_data": "pics.zip"},
+            {"index": 3, "name": "Two tables", "input_data": "in3", "reference_data": "ref3"},
         ],
         "phases": [{"name": "Dev", "start": "2030-01-01", "end": "2030-02-01", "max_submissions": 5,
                     "max_submissions_per_day": 2, "tasks": [0]}],
@@ -142,17 +143,22 @@ def test_codabench_maps_what_it_can(held: Access) -> None:
         in_dot_zip=zipped(q_dot_txt="2+2?\n3+3?\n").read(), ref_dot_zip=zipped(a_dot_txt="4\n6\n").read(),
         ref2__t_dot_csv="question,answer\nCapital of France?,Paris\n",
         pics_dot_zip=zipped(a_dot_png="x").read(),
+        in3__t_dot_csv='topic,id,question\nx,1,"1+1,\nor?"\nx,2,2+2?\nx,3,?\n',
+        ref3__t_dot_jsonl='{"id": 2, "answer": "4"}\n{"id": 1, "answer": "2"}\n',
         score_dot_zip=zipped(score_dot_py="import os").read(),
     )  # fmt: skip
     found = bundle_import(held, file)
     parts = [(p.version.dataset.name, p.version.item_count, p.primary) for p in parts_of(found.benchmark)]
-    assert parts == [("Lines", 2, "exact_match"), ("Table", 1, "exact_match")]
+    assert parts == [(name, n, "exact_match") for name, n in (("Lines", 2), ("Table", 1), ("Two tables", 2))]
+    joined = Item.objects.filter(version__dataset__name="Two tables").order_by("position")
+    assert [(item.prompt, item.references) for item in joined] == [("1+1,\nor?", ["2"]), ("2+2?", ["4"])]
     phase = found.benchmark.phases.get()
     assert (phase.name, phase.state, phase.most_runs, phase.most_per) == ("Dev", "next", 5, "person")
     assert "Be *fair*." in found.benchmark.summary
     told_words = " ".join(found.left_out)
     for words in ("scoring program is not run", "terms", "picture", "container", "page Web", "limit a day",
-                  "leaderboard columns", "solutions", "Pictures: no text items"):  # fmt: skip
+                  "leaderboard columns", "solutions", "Pictures: no text items",
+                  "Two tables: 1 of 3 rows"):  # fmt: skip
         assert words in told_words, words
 
 
