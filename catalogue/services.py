@@ -124,6 +124,10 @@ def _expect(
     place.check()
     if not is_available():
         raise BadPlace(NO_HUB)
+    busy = (UploadState.FETCHING, UploadState.QUEUED, UploadState.IMPORTING)
+    mine = Upload.objects.filter(workspace=access.workspace, created_by=access.actor, state__in=busy)
+    if under_way := mine.filter(origin=origin, dataset_name=name[:120]).first():
+        return under_way  # a double click
     with transaction.atomic():
         upload = upload_expect(
             access, source_name=f"{place}"[:255], dataset_name=name[:120], origin=origin, mapping=mapping

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from generation import selectors, services
+from generation import once, selectors, services
 from generation.documents import ENDINGS
 from generation.forms import BeginForm, EditForm
 from generation.models import Draft, DraftState, Generation
@@ -34,13 +34,10 @@ def begin(request: HttpRequest) -> HttpResponse:
     form = BeginForm(initial={"prompt": prompt, "template": PROMPTS[prompt].template})
     if request.method == "POST":
         form = BeginForm(request.POST)
-        if form.is_valid():
-            try:
-                wish = form.wish(request.FILES.getlist("files"))
-                return redirect(services.generation_expect(held, wish))
-            except GenerationProblems as error:
-                form.add_problems(error.problems)
+        if form.is_valid() and (answer := _begun(request, form)):
+            return answer
     context = {
+        "once": once.word(),
         "form": form,
         "prompts": PROMPTS,
         "chosen_prompt": form["prompt"].value() or "facts",
@@ -49,6 +46,21 @@ def begin(request: HttpRequest) -> HttpResponse:
         "earlier": selectors.generations_of(held.workspace)[:EARLIER],
     }
     return render(request, "generation/begin.html", context, status=422 if form.errors else 200)
+
+
+def _begun(request: HttpRequest, form: BeginForm) -> HttpResponse | None:
+    """To the drafting, also if the same form was sent before; None if the form says what is wrong."""
+    held, sent = as_workspace_request(request).access, once.sent(request)
+    if not once.claim(held, sent):
+        return redirect(once.outcome(held, sent) or request.path)
+    url = None
+    try:
+        url = services.generation_expect(held, form.wish(request.FILES.getlist("files"))).get_absolute_url()
+    except GenerationProblems as error:
+        form.add_problems(error.problems)
+    finally:
+        once.finish(held, sent, url)
+    return redirect(url) if url else None
 
 
 def _generation(request: HttpRequest, pk: int) -> Generation:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets.models import DatasetVersion, Paraphrase
 from datasets.selectors import keyset_page, ready_versions
-from generation import selectors
+from generation import once, selectors
 from generation import services_paraphrases as services
 from runs.views.asked import as_workspace_request, whole
 from workspaces import access
@@ -46,7 +46,7 @@ def paraphrases(request: HttpRequest, version_id: int) -> HttpResponse:
         "version": version, "dataset": version.dataset, "page": page, "show": show, "can_edit": held.can_edit,
         "tabs": [(state, Paraphrase.State(state).label, counts.get(state, 0)) for state in SHOWN],
         "runs": list(services.draftings_of(version)[:5]), "drafted": sum(counts.values()),
-        "models": selectors.drafting_models(held.workspace) if held.can_edit else [],
+        "models": selectors.drafting_models(held.workspace) if held.can_edit else [], "once": once.word(),
     }  # fmt: skip
     return render(request, "generation/paraphrases.html", context)
 
@@ -56,6 +56,9 @@ def paraphrases(request: HttpRequest, version_id: int) -> HttpResponse:
 def begin(request: HttpRequest, version_id: int) -> HttpResponse:
     """Launches the drafting."""
     version, held, typed = _version(request, version_id), as_workspace_request(request).access, request.POST
+    sent, run = once.sent(request), None
+    if not once.claim(held, sent):
+        return redirect(once.outcome(held, sent) or _back(request, version).headers["Location"])
     try:
         ceiling = Decimal(typed["cost_ceiling"]) if typed.get("cost_ceiling") else None
         run = services.paraphrases_begin(
@@ -68,6 +71,8 @@ def begin(request: HttpRequest, version_id: int) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, f"Run #{run.pk} drafts them. They appear here as its responses come.")
+    finally:
+        once.finish(held, sent, _back(request, version).headers["Location"] if run else None)
     return _back(request, version)
 
 

@@ -78,6 +78,7 @@ def test_every_entry_fits_its_data_and_its_scorers(key: str) -> None:
 def test_one_click_imports_the_data_and_prepares_the_benchmark(hub: Hub, editing: Access) -> None:
     hub.hold("openai/gsm8k", "main", "test", [parquet(GSM8K)])
     upload = services.entry_fetch(editing, ENTRIES["gsm8k"])
+    assert services.entry_fetch(editing, ENTRIES["gsm8k"]) == upload, "a double click"
     fetch_run(upload.pk)
     upload.refresh_from_db()
     assert (upload.state, upload.problems) == (UploadState.DONE, [])

@@ -201,8 +201,13 @@ def test_the_form_begins_or_says_what_is_wrong(
     assert b"a.pdf: it cannot be read" in page and b"Begin again" in page and b"every 2s" not in page
     refused.delete()
     files = [SimpleUploadedFile("a.txt", TOWNS.encode()), SimpleUploadedFile("b.html", b"<p>Linz</p>")]
+    wish["once"] = client.get(url).context["once"]
     done = client.post(url, wish | {"files": files})
     generation = Generation.objects.get()
+    for file in files:
+        file.seek(0)
+    assert client.post(url, wish | {"files": files})["Location"] == done["Location"], "a double click"
+    assert Generation.objects.count() == 1
     assert b"every 2s" in client.get(f"{url}{generation.pk}/progress/").content
     generation_read(generation.pk)
     generation.refresh_from_db()

@@ -129,6 +129,11 @@ def test_the_page_drafts_and_decides(
     browser, url = client_of(editor), reverse("generation:paraphrases", args=[alpha.slug, version.pk])
     assert "Say 1." in browser.get(url).content.decode()
     assert 'name="approve"' not in client_of(viewer).get(url).content.decode()
+    wish = {"model": RegisteredModel.objects.get().pk, "count": 1, "once": browser.get(url).context["once"]}
+    browser.post(f"{url}begin/", wish)
+    runs = Run.objects.count()
+    assert browser.post(f"{url}begin/", wish).headers["Location"] == url, "a double click"
+    assert Run.objects.count() == runs
     browser.post(f"{url}decide/", {"approve": drafted[0].pk, "text": "Utter 1."})
     browser.post(f"{url}decide/", {"drop": drafted[1].pk, "text": ""})
     browser.post(f"{url}decide/", {"approve_all": "1", "shown": [each.pk for each in drafted]})
