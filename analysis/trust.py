@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, isfinite
+from math import atanh, ceil, isfinite
 from statistics import median_low
 from typing import Any
 
@@ -85,7 +85,7 @@ class Agreement:
     def labels_needed(self) -> int | None:
         """Beyond those there are, until it is certified if kappa stays as it is; None: not by more labels.
 
-        The bound's distance from kappa is taken to shrink with the root of n.
+        The bound's distance from kappa, on the scale of its interval, is taken to shrink with the root of n.
         """
         if self.state == State.CERTIFIED:
             return 0
@@ -94,8 +94,13 @@ class Agreement:
             return FEWEST_CERTIFIED - self.n if self.n < FEWEST_CERTIFIED else None
         if value <= KAPPA_FLOOR:
             return None
-        total = ceil(self.n * ((value - low) / (value - KAPPA_FLOOR)) ** 2)
+        total = ceil(self.n * (_apart(value, low) / _apart(value, KAPPA_FLOOR)) ** 2)
         return max(total, FEWEST_CERTIFIED, self.n + 1) - self.n
+
+
+def _apart(kappa: float, bound: float) -> float:
+    """By Fisher's z, which full agreement has not."""
+    return atanh(kappa) - atanh(bound) if kappa < 1 else kappa - bound
 
 
 def agreement_of(kind: str, fields: Mapping[str, Any], rated: Sequence[Rated]) -> Agreement:

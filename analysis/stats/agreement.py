@@ -1,18 +1,21 @@
 """How far raters agree beyond chance: judges with people, people with one another.
 
-All coefficients are 1 for full agreement and 0 for what chance alone would give. Intervals are by
-linearisation over items (the delta method), on the normal quantile.
+All coefficients are 1 for full agreement and 0 for what chance alone would give. Intervals of both kappas:
+error by linearisation over items (the delta method), bounds on the scale of Fisher's z (Fisher 1921, Metron
+1:3; for agreement Lin 1989, Biometrics 45:255). On their own scale they would hold the truth too seldom where
+agreement is high, 92 % at kappa 0.9 of 200 items.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import atanh, sqrt, tanh
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.stats.bootstrap import LEAVE_OUTS, LOST, SEED, bca_interval
-from analysis.stats.results import EMPTY, Floats, Interval, Values, no_interval, normal_interval
+from analysis.stats.results import EMPTY, Floats, Interval, Values, no_interval
+from judges.metrics import Z
 
 Weights = Literal["none", "linear", "quadratic"]
 Level = Literal["nominal", "ordinal", "interval"]
@@ -72,9 +75,11 @@ def _interval(value: float, variance: float, n: int, method: str) -> Interval:
     """No interval from no spread; small n is told."""
     if n == 1:
         return no_interval(value, n, method, "a single item has no spread")
-    if variance <= 1e-15:
+    if variance <= 1e-15 or abs(value) >= 1:
         return no_interval(value, n, method, "the items have no spread")
-    return normal_interval(value, sqrt(variance), n, method, "few items" if n < FEW_ITEMS else "")
+    half = Z * sqrt(variance) / (1 - value * value)
+    low, high = (tanh(atanh(value) + off) for off in (-half, half))
+    return Interval(value, low, high, n, method, "few items" if n < FEW_ITEMS else "")
 
 
 def fleiss_kappa(counts: npt.ArrayLike) -> Interval:

@@ -135,7 +135,8 @@ def _inflation(y: Floats, f: Floats, g: Floats, clusters: tuple[Labels, Labels] 
 
 
 def rogan_gladen_effect(judged: Values, people: Values, clusters: Labels) -> float:
-    """How much wider the variance of `rogan_gladen` is by clusters, such as epochs of an item; at least 1.
+    """How much wider the variance of `rogan_gladen` is by clusters, such as epochs of an item; below 1 where
+    labelled responses, which are among the judged, outweigh that.
 
     (n,) `judged` are 1 and 0, (n,) `people` 1, 0 or NaN where nobody labelled. The share is linearised in the
     three that it is made of; what each response pulls at it is summed over its cluster.
@@ -160,7 +161,7 @@ def rogan_gladen_effect(judged: Values, people: Values, clusters: Labels) -> flo
     pull[wrong] += (1 - value) * (1 - said[wrong] - rejections) / wrong.sum()
     sums = np.bincount(codes, pull)
     together = float(sums @ sums) * labelled / (labelled - 1)
-    return max(1.0, together / alone) if alone > 1e-15 else 1.0
+    return together / alone if alone > 1e-15 else 1.0
 
 
 def rogan_gladen(

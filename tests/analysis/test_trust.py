@@ -1,6 +1,7 @@
 """How far a judge can be trusted: figures by hand, states, what voids them, the card."""
 
 from collections.abc import Callable, Sequence
+from math import atanh, tanh
 from typing import Any
 
 import pytest
@@ -33,12 +34,15 @@ def rated(counts: Sequence[tuple[int, int, int]]) -> list[Rated]:
 
 
 def test_agreement_by_hand() -> None:
-    """40 of 50 alike where chance gives half: kappa (0.8 − 0.5) / 0.5; error √(0.8 · 0.2 / 50) / 0.5."""
+    """40 of 50 alike where chance gives half: kappa (0.8 − 0.5) / 0.5; error √(0.8 · 0.2 / 50) / 0.5,
+    taken to Fisher's z by 1 / (1 − 0.6²)."""
     found = agreement_of("classify", LABELS, rated([(1, 1, 20), (1, 0, 5), (0, 1, 5), (0, 0, 20)]))
     assert found.table == [[20, 5], [5, 20]] and len(found.apart) == 10
     assert (found.accuracy.value, found.kappa.value) == (0.8, pytest.approx(0.6))
     assert found.accuracy.low == pytest.approx(0.6696, abs=1e-4)
-    assert found.kappa.low == pytest.approx(0.6 - 1.95996 * (0.8 * 0.2 / 50) ** 0.5 / 0.5, abs=1e-4)
+    assert found.kappa.low == pytest.approx(
+        tanh(atanh(0.6) - 1.95996 * (0.8 * 0.2 / 50) ** 0.5 / 0.5 / 0.64), abs=1e-4
+    )
     assert found.passing and found.passing.value == 0.5 and found.state == State.PROVISIONAL
 
 
@@ -61,14 +65,15 @@ def test_states() -> None:
 
 
 def test_labels_still_needed() -> None:
-    """κ 0.65 of 80: error 1.96 √(0.825 · 0.175 / 80) / 0.5 = 0.1665, (0.1665 / 0.05)² · 80 = 888 in all."""
+    """κ 0.65 of 80: 1.96 √(0.825 · 0.175 / 80) / 0.5 / (1 − 0.65²) = 0.2883 by Fisher's z, where 0.65 is
+    0.0822 from 0.6: (0.2883 / 0.0822)² · 80 = 986 in all."""
 
     def needed(*counts: tuple[int, int, int]) -> int | None:
         return agreement_of("classify", LABELS, rated(counts)).labels_needed
 
     assert needed() == 50 and needed((1, 1, 5), (0, 0, 5)) == 40
     assert needed((1, 1, 14), (1, 0, 1), (0, 1, 1), (0, 0, 14)) == 20
-    assert needed((1, 1, 33), (1, 0, 7), (0, 1, 7), (0, 0, 33)) == 808
+    assert needed((1, 1, 33), (1, 0, 7), (0, 1, 7), (0, 0, 33)) == 906
     assert needed((1, 1, 20), (1, 0, 10), (0, 1, 10), (0, 0, 20)) is None
     assert needed((1, 1, 200)) is None
     assert needed((1, 1, 24), (1, 0, 1), (0, 1, 1), (0, 0, 24)) == 0
