@@ -30,7 +30,7 @@ from runs.engine.recording import Recorded
 from runs.engine.showing import Showing
 from runs.models import RunStatus
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S, LOOK_SOON_S = 1.0, 0.2  # soon after the start, since another process may have started with it
 RENEW_EVERY_S = settings.ENGINE_LEASE_S / 4
 LINGER_S = 5.0  # a judging that has judged all that is there waits for more
 LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
@@ -99,6 +99,8 @@ class Pump:
 
     async def run(self) -> None:
         """Until nothing is left, the slice is over and others wait, or the run is paused or canceled."""
+        if not await self._look():
+            return
         recorder = asyncio.create_task(self.recorder.run())
         keeper = asyncio.create_task(self._keep())
         window = asyncio.create_task(self._feed())
@@ -321,9 +323,10 @@ class Pump:
 
     async def _keep(self) -> None:
         """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
+        pause = LOOK_SOON_S
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            now = time.monotonic()
+            await asyncio.sleep(pause)
+            pause, now = LOOK_EVERY_S, time.monotonic()
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
             if now - self.renewed >= RENEW_EVERY_S - LOOK_EVERY_S / 2:
@@ -332,12 +335,17 @@ class Pump:
                 except disk.DiskFull:  # then nobody else can take the leases either
                     self.renewed = now
                     self._disk_full()
-            status, pumps = await self._db(leases.look, self.plan.run_id)
-            if not status:
+            if not await self._look():
                 return
+            await self.showing.show_hold(self.gate.held() if self.gate else None)
+
+    async def _look(self) -> bool:
+        """What the run wants, and how many processes share its calls in flight; False when it is gone."""
+        status, pumps = await self._db(leases.look, self.plan.run_id)
+        if status:
             self._obey(status)
             self.share = max(1, -(-self.plan.concurrency // max(1, pumps)))
-            await self.showing.show_hold(self.gate.held() if self.gate else None)
+        return bool(status)
 
     async def _renew(self, now: float) -> None:
         """Leases go on; a key, a limit or a price that someone changed counts from now on."""
