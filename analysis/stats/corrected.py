@@ -107,7 +107,9 @@ def ppi_half_width(
     clusters: tuple[Labels, Labels] | None = None,
 ) -> float | None:
     """Half of the interval that `ppi_mean` (tuned) is expected to have once `more` of the others are labelled
-    too, and spread and hang together alike; None where the labels show no spread, or fewer are left."""
+    too, and spread and hang together alike: by the same formula (PPI++, arXiv 2311.01453, §6). None where the
+    labels show no spread, or fewer are left.
+    """
     y, f, g = numbers(labels, "labels"), numbers(judged, "judged"), numbers(judged_only, "judged_only")
     same_length(labels=y, judged=f)
     n, left = len(y) + more, len(g) - more
@@ -139,7 +141,8 @@ def rogan_gladen_effect(judged: Values, people: Values, clusters: Labels) -> flo
     labelled responses, which are among the judged, outweigh that.
 
     (n,) `judged` are 1 and 0, (n,) `people` 1, 0 or NaN where nobody labelled. The share is linearised in the
-    three that it is made of; what each response pulls at it is summed over its cluster.
+    three that it is made of; what each response pulls at it is summed over its cluster (Binder 1983,
+    Int. Stat. Rev. 51:279).
     """
     said, truth = numbers(judged, "judged"), np.asarray(people, dtype=np.float64)
     codes, groups = codes_of(clusters, "clusters")

@@ -120,7 +120,7 @@ def wald_interval(pairs: Pairs) -> Interval:
 
 
 def wald_error(pairs: Pairs) -> float:
-    """Of the difference of shares: √(f + b − (f − b)²/n) / n."""
+    """Of the difference of shares: √(f + b − (f − b)²/n) / n (Fleiss, Levin & Paik 2003, §13.1)."""
     net = pairs.fixed - pairs.broken
     return sqrt(max(0.0, pairs.differing - net * net / pairs.n)) / pairs.n
 

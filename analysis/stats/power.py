@@ -105,7 +105,8 @@ def paired_verdicts(differing: float, basis: str = "stated") -> Design:
 
 
 def paired_verdicts_like(pairs: Pairs) -> Design:
-    """From an earlier comparison; one half pair is added either way, so that few pairs promise less."""
+    """From an earlier comparison; half a pair is added either way, so that few pairs promise less (Agresti &
+    Min 2005, Statistics in Medicine 24:729)."""
     return paired_verdicts((pairs.differing + 1) / (pairs.n + 1), f"{pairs.n:,} earlier pairs")
 
 

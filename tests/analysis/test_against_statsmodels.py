@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from analysis.stats.agreement import cohen_kappa
+from analysis.stats.bradley_terry import bradley_terry
 from analysis.stats.intervals import clopper_pearson, clustered_interval, wilson
 from analysis.stats.multiplicity import benjamini_hochberg, holm
-from analysis.stats.paired import mcnemar, paired_mean, sign_test
+from analysis.stats.noninferiority import noninferiority_binary
+from analysis.stats.paired import mcnemar, paired_mean, pairs_of, sign_test, wald_interval
 
 api = pytest.importorskip("statsmodels.api", reason="statsmodels is not installed")
 contingency = pytest.importorskip("statsmodels.stats.contingency_tables")
@@ -61,6 +63,29 @@ def test_paired_means() -> None:
         found, theirs = paired_mean(first, second), weightstats.DescrStatsW(second - first)
         assert (found.interval.low, found.interval.high) == near(theirs.tconfint_mean())
         assert found.test.p == near(theirs.ttest_mean(0)[1])
+
+
+def test_paired_shares() -> None:
+    """The z test and interval of −1, 0 and 1, with n where a sample's variance has n − 1."""
+    for rng in drawn():
+        first, second = (rng.random((2, 300)) < 0.5).astype(float)
+        found, changes = noninferiority_binary(pairs_of(first, second), 0.05), second - first
+        theirs = weightstats.ztest(changes, value=-0.05, alternative="larger", ddof=0)
+        assert found.p == near(theirs[1])
+        interval = wald_interval(pairs_of(first, second))
+        assert (interval.low, interval.high) == near(weightstats.zconfint(changes, ddof=0))
+
+
+def test_bradley_terry() -> None:
+    """Without ties it is a logistic regression without a constant; the first player's strength is 0 there."""
+    for rng in drawn(8):
+        sides = np.array([rng.choice(4, 2, replace=False) for _ in range(300)])
+        won = (rng.random(300) < 1 / (1 + np.exp((sides[:, 0] - sides[:, 1]) / 2))).astype(float)
+        design = (sides[:, [0]] == np.arange(1, 4)).astype(float) - (sides[:, [1]] == np.arange(1, 4))
+        theirs = np.append(0.0, api.Logit(won, design).fit(disp=0, tol=1e-14).params)
+        first, second = np.array(list("abcd"))[sides].T.tolist()
+        ours = bradley_terry(first, second, won.tolist(), resamples=2).interval
+        assert [ours[name].value for name in "abcd"] == near(list(theirs - theirs.mean()))
 
 
 def test_clustered_means() -> None:

@@ -1,6 +1,7 @@
 """What intervals and tests promise, by short simulations; `python -m tests.analysis.coverage` is long."""
 
 import inspect
+import re
 from types import ModuleType
 
 import pytest
@@ -14,6 +15,7 @@ from analysis.stats import (
     multiplicity,
     noninferiority,
     paired,
+    power,
     ranking,
 )
 from tests.analysis.coverage import INTERVALS, TESTS, Case
@@ -48,6 +50,20 @@ def test_every_function_is_simulated() -> None:
     simulated = {case.function.__name__ for case in (*INTERVALS, *TESTS)}
     assert {name for module in MODULES for name in promising(module)} - PARTS == simulated - ADJUST
     assert simulated >= ADJUST
+
+
+def test_every_function_names_the_source_of_its_formula() -> None:
+    named = {case.function for case in (*INTERVALS, *TESTS)} | {
+        intervals.spread,
+        paired.wald_error,
+        paired.tango_z,
+    }
+    named |= {
+        each for _, each in inspect.getmembers(power, inspect.isfunction) if each.__module__ == power.__name__
+    }
+    for each in named:
+        if not each.__name__.startswith("_"):
+            assert re.search(r"\b(1[5-9]|20)\d\d\b", each.__doc__ or ""), each.__name__
 
 
 def promising(module: ModuleType) -> list[str]:
