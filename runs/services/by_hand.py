@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from datasets.models import DatasetVersion, ItemAsset
+from datasets.models import Item, ItemAsset
 from runs import live
 from runs.engine.leases import lock_run
 from runs.models import BY_HAND, HandAnswer, LogLine, Run, RunStatus, Trial, TrialState
 from runs.packs import BadPack, BadRow, Filled, answer_fault, read_pack, read_rows
 from runs.services.control import CannotDo, run_resume, run_retry
-from runs.services.wish import Launch, Target
+from runs.services.wish import Target
 from workspaces import audit
 from workspaces.access import Access
 
@@ -48,10 +48,8 @@ def named_targets(names: Sequence[str]) -> list[Target]:
     return [Target(None, name) for name in dict.fromkeys(" ".join(name.split()) for name in names) if name]
 
 
-def launch_problems(
-    wish: Launch, version: DatasetVersion | None, targets: Sequence[Target], prompts: int
-) -> dict[str, list[str]]:
-    """By field of Launch: what people cannot fill in. Up to one query."""
+def launch_problems(targets: Sequence[Target], prompts: int, items: QuerySet[Item]) -> dict[str, list[str]]:
+    """By field of Launch: what people cannot fill in of these items. One query."""
     problems: dict[str, list[str]] = {}
     callable_ones = [target.title for target in targets if target.model and target.model.is_callable]
     if callable_ones:
@@ -63,18 +61,10 @@ def launch_problems(
     if prompts > MOST_PROMPTS:
         words = f"{prompts:,} prompts are more than {MOST_PROMPTS:,}, the most that are filled in by hand."
         problems["limit"] = [words]
-    if version and _shows_images(wish, version):
-        problems["dataset_version_id"] = ["Some of its items show images; only text is filled in by hand."]
+    if ItemAsset.objects.filter(item__in=items.values("pk")).exists():
+        words = "Some of these items show images; only text is filled in by hand."
+        problems["dataset_version_id"] = [f"{words} Choose sections or a subset without them."]
     return problems
-
-
-def _shows_images(wish: Launch, version: DatasetVersion) -> bool:
-    images = ItemAsset.objects.filter(item__version=version)
-    if wish.sections:
-        images = images.filter(item__section__in=wish.sections)
-    elif wish.limit:
-        images = images.filter(item__position__lte=wish.limit)
-    return images.exists()
 
 
 def first_status(responses: str) -> dict[str, str]:

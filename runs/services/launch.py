@@ -48,6 +48,8 @@ def launch_plan(access: Access, wish: Launch) -> LaunchPlan:
     items = _most(wish, _items(wish, version, subset) if version else 0)
     varied = _varied(wish, version, subset, items, problems)
     per_run = _trials(wish, items, varied)
+    if wish.responses == BY_HAND and version:
+        problems |= by_hand.launch_problems(targets, per_run, _asked(wish, version, subset, items))
     turns = _trials(wish, 1) * (1 + sum(len(each.items) for each in varied))
     if too_often := judging.turn_problems(turns, wish.judges):
         problems["epochs"] += too_often
@@ -121,6 +123,12 @@ def _chosen(wish: Launch, version: DatasetVersion, subset: Subset | None) -> Que
     return items.filter(section__in=wish.sections) if wish.sections and not wish.item_ids else items
 
 
+def _asked(wish: Launch, version: DatasetVersion, subset: Subset | None, items: int) -> QuerySet[Item]:
+    """The items of the launch, `items` in number."""
+    chosen = _chosen(wish, version, subset)
+    return chosen.order_by("position")[:items] if wish.limit else chosen.order_by()
+
+
 def _most(wish: Launch, items: int) -> int:
     return min(items, max(1, wish.limit)) if wish.limit else items
 
@@ -141,8 +149,7 @@ def _varied(
     """Nothing is read for a launch without variations."""
     if not wish.variations or version is None:
         return []
-    chosen = _chosen(wish, version, subset).order_by("position")
-    found, why_not = varying.varied(wish, version, chosen[:items] if wish.limit else chosen.order_by(), items)
+    found, why_not = varying.varied(wish, version, _asked(wish, version, subset, items), items)
     if why_not:
         problems["variations"] += why_not
     return found
@@ -240,9 +247,6 @@ def _targets(
             )
     elif wish.responses == BY_HAND:
         targets += by_hand.named_targets(wish.recorded_names)
-        problems |= by_hand.launch_problems(
-            wish, version, targets, _trials(wish, _most(wish, version.item_count if version else 0))
-        )
     elif wish.responses == "fresh":
         silent = [target.title for target in targets if target.model and not target.model.is_callable]
         if silent:

@@ -9,7 +9,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from datasets.models import DatasetVersion
+from datasets.assets import asset_store
+from datasets.models import DatasetVersion, ItemAsset
 from registry.models import RegisteredModel, Source
 from runs.engine.check import check_run
 from runs.models import HandAnswer, Run, RunStatus, TrialState
@@ -29,8 +30,9 @@ from runs.services import (
     run_delete,
 )
 from runs.tasks import pump
+from tests.datasets.files import png
 from workspaces.access import Access, access_for
-from workspaces.models import AuditEvent, User
+from workspaces.models import AuditEvent, User, Workspace
 
 pytestmark = pytest.mark.django_db
 SECRET = "the reference nobody may see"
@@ -87,6 +89,27 @@ def test_what_people_cannot_fill_in_is_refused(
         with pytest.raises(LaunchProblems) as refused:
             by_hand(wish.pop("items", 3), **wish)
         assert field in refused.value.problems
+
+
+def test_only_what_is_asked_of_a_version_counts(
+    by_hand: Launched, alpha: Workspace, alpha_access: Access, dataset: Callable[..., DatasetVersion]
+) -> None:
+    """A subset may leave out pictures, and what is too much to fill in."""
+    version = dataset(60)
+    asset = asset_store(alpha, png())
+    ItemAsset.objects.create(item=version.items.get(position=5), asset=asset, position=1)
+    wish: dict[str, Any] = {
+        "dataset_version_id": version.pk, "responses": "by_hand", "recorded_names": ["Chat site"],
+        "scorers": [{"key": "numeric"}], "epochs": 100,
+    }  # fmt: skip
+    with pytest.raises(LaunchProblems, match="show images") as refused:
+        launch(alpha_access, Launch(**wish))
+    assert "6,000 prompts" in str(refused.value)
+    subset = version.dataset.subsets.create(name="First", size=4)
+    assert launch(alpha_access, Launch(**wish, subset_id=subset.pk)).runs.get().total == 400
+    with pytest.raises(LaunchProblems, match="show images"):
+        launch(alpha_access, Launch(**wish | {"epochs": 1, "limit": 5}))
+    assert launch(alpha_access, Launch(**wish | {"epochs": 1, "limit": 4})).runs.get().total == 4
 
 
 # The pack
