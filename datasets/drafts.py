@@ -294,7 +294,9 @@ def _choice_number(draft: ItemDraft, one: FieldUse, value: Any) -> None:
         listed = [place for place, flag in enumerate(value) if str(flag) == "1"]
     for number in listed:
         text = text_of(number).strip()
-        if not (text.isascii() and text.isdigit() and int(text[:4]) < min(len(draft.choices), 26)):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 5 and int(text) < min(len(draft.choices), 26)
+        ):
             raise BadValue(f"{text[:20]!r} is no number of one of the {len(draft.choices)} choices, from 0")
         draft.references.append(LETTERS[int(text)])
 

@@ -215,7 +215,12 @@ def _harness(records: Records, with_responses: bool) -> list[FieldUse]:
     first = records[0]
     paths = ("arguments.gen_args_0.arg_0", "arguments.0.0", "doc.question")
     prompt = next((path for path in paths if isinstance(value_at(first, path), str)), "doc")
-    uses = [FieldUse(prompt, "prompt"), FieldUse("target", "reference")]
+    choices = _harness_choices(records)
+    if choices:  # the harness compares likelihoods: what was asked is the question, not one continuation
+        prompt = next((path for path in HARNESS_ASKED if isinstance(value_at(first, path), str)), prompt)
+    uses = [FieldUse(prompt, "prompt"), FieldUse("target", "choice_number" if choices else "reference")]
+    if choices:
+        uses.append(FieldUse(choices, "choices"))
     if "doc_id" in first:
         uses.append(FieldUse("doc_id", "id"))
     if isinstance(value_at(first, "filtered_resps.0"), str) or isinstance(value_at(first, "resps.0.0"), str):
@@ -224,6 +229,22 @@ def _harness(records: Records, with_responses: bool) -> list[FieldUse]:
         *uses,
         *(FieldUse(path, "skip") for path in ("doc_hash", "prompt_hash", "target_hash") if path in first),
     ]
+
+
+HARNESS_ASKED = ("doc.question", "doc.query", "doc.ctx")
+
+
+def _harness_choices(records: Records) -> str:
+    """Where the choices are, if every target is the number of one; else nothing."""
+    for path in ("doc.choices.text", "doc.choices", "doc.endings"):
+        found = [(value_at(record, path), str(record["target"])) for record in records]
+        if all(
+            isinstance(choices, list) and target.isascii() and target.isdigit() and target not in choices
+            and len(target) < 3 and int(target) < len(choices)
+            for choices, target in found
+        ):  # fmt: skip
+            return path
+    return ""
 
 
 # A multiple-choice set as hubs keep it: {"question", "choices": […], "answer": number of the right one}
@@ -260,7 +281,7 @@ FORMATS: tuple[tuple[str, Fits, Uses], ...] = (
     ("OpenAI evals", _is_openai_evals, _openai_evals),
     ("OpenAI chat", _is_chat, _chat),
     ("Inspect samples", _is_inspect, _inspect),
-    ("EvalScope choices", _is_evalscope_mcq, _evalscope_mcq),
+    ("EvalScope or MMLU choices", _is_evalscope_mcq, _evalscope_mcq),
     ("EvalScope questions and answers", _is_evalscope_qa, _evalscope_qa),
     ("choices with the number of the right one", _is_numbered, _numbered),
 )

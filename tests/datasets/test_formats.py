@@ -16,7 +16,7 @@ from PIL import Image
 from datasets.drafts import ItemDraft, draft_of
 from datasets.exporters import EXPORTERS
 from datasets.importers import Record, format_of, opened
-from datasets.mapping import mapping_of, recognise
+from datasets.mapping import FieldUse, Mapping, mapping_of, recognise
 from datasets.models import Asset, Item
 from evalportal.lib.streaming import chunked
 from tests.conftest import SHARED
@@ -67,7 +67,7 @@ def test_inspect_samples() -> None:
 
 def test_evalscope() -> None:
     rows = [{"question": "Which?", "A": "x", "B": "y", "C": "z", "answer": "C", "subject": "s"}]
-    assert title(rows) == "EvalScope choices"
+    assert title(rows) == "EvalScope or MMLU choices"
     (one,) = drafts(rows)
     assert (one.choices, one.references, one.section) == (["x", "y", "z"], ["C"], "s")
     asked = [{"query": "Who?", "response": "Me"}]
@@ -99,7 +99,25 @@ def test_harness_samples() -> None:
     assert drafts(old)[0].prompt == "Question: 1 + 1?"
 
 
+def test_harness_samples_of_choices() -> None:
+    """As of arc_challenge: likelihoods instead of text, the target is the number of a choice."""
+    asked = {f"gen_args_{n}": {"arg_0": "Question: Which?\nAnswer:", "arg_1": f" {n}"} for n in range(2)}
+    row = {
+        "doc_id": 0, "target": 1, "arguments": asked, "resps": [[["-3.1", "False"]], [["-1.1", "True"]]],
+        "doc": {"question": "Which?", "choices": {"text": ["x", "y"], "label": ["A", "B"]}}, "acc": 1.0,
+    }  # fmt: skip
+    (one,) = drafts([row])
+    assert (one.prompt, one.choices, one.references, one.responses) == ("Which?", ["x", "y"], ["B"], {})
+    (other,) = drafts([row | {"doc": {"query": "Which?", "choices": ["x", "y"]}, "target": "0"}])
+    assert (other.prompt, other.choices, other.references) == ("Which?", ["x", "y"], ["A"])
+    assert drafts([row | {"target": "7"}])[0].references == ["7"]
+
+
 def test_choices_with_the_number_of_the_right_one() -> None:
+    number = Mapping.of([FieldUse("q", "prompt"), FieldUse("c", "choices"), FieldUse("n", "choice_number")])
+    for wrong in ("2", "000099", "-1", "x"):
+        _, problems = draft_of(1, {"q": "Which?", "c": ["x", "y"], "n": wrong}, number)
+        assert "is no number of one of the 2 choices" in problems[0].reason
     rows = [{"question": "Which?", "choices": ["x", "y"], "answer": 1, "subject": "s"}]
     (one,) = drafts(rows)
     assert (one.references, one.section) == (["B"], "s")
