@@ -63,7 +63,7 @@ def launch_problems(targets: Sequence[Target], prompts: int, items: QuerySet[Ite
         problems["limit"] = [words]
     if ItemAsset.objects.filter(item__in=items.values("pk")).exists():
         words = "Some of these items show images; only text is filled in by hand."
-        problems["dataset_version_id"] = [f"{words} Choose sections or a subset without them."]
+        problems["dataset_version_id"] = [f"{words} Choose a subset without them."]
     return problems
 
 
