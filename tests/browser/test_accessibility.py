@@ -44,6 +44,7 @@ SETTLED = """async () => {
 EXAMINED = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
     each => ({ ...each, nodes: each.nodes.slice(0, 3) }))"""
 AREAS = ("runs", "datasets", "benchmarks", "analysis", "judges", "workspaces", "others")
+PLACES = {"analysis": "compare"}  # of an area whose addresses begin otherwise
 WALK = """
 import json
 from tests.browser.walked import addresses
@@ -132,7 +133,7 @@ def test_every_page(area: str, logged_in: Page, addresses: dict[str, str]) -> No
     named = [address for name, address in addresses.items() if area_of(name) == area]
     pages = [address for address in named if is_page(logged_in.context, address)]
     assert len(pages) > 1
-    besides = [f"/w/demo/{path}" for path in BESIDES if path.startswith(area)]
+    besides = [f"/w/demo/{path}" for path in BESIDES if path.startswith(PLACES.get(area, area))]
     assert not (found := walk(logged_in, pages + besides)), "\n".join(found)
 
 
