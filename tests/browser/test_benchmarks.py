@@ -118,5 +118,7 @@ def the_ranks_are_those_published(page: Page) -> None:
     assert found == RANKED
     assert {row.locator("td.num").nth(2).inner_text() for row in rows.all()} == {"1,319"}
     expect(board.locator("footer")).to_contain_text("Holm-adjusted over 21 pairs")
+    pictures = [row.locator("svg.rank").bounding_box() for row in rows.all()]
+    assert {picture and picture["width"] for picture in pictures} == {72}, "it gives way to the columns"
     ties = [bool(row.get_attribute("class")) for row in rows.all()]
     assert ties == [False, True, True, False, True, False, False]
