@@ -1,9 +1,11 @@
 """Datasets in the API: create by upload, list, versions, items. Versions are frozen."""
 
+import re
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
@@ -16,6 +18,8 @@ from rest_framework.response import Response
 from datasets import selectors
 from datasets.api_editing import DIFF_PARAMETERS, DiffSerializer, EditsSerializer, diff_of, version_edit
 from datasets.api_uploads import UploadSerializer, UploadStateSerializer, receive
+from datasets.exporters import EXPORTERS
+from datasets.exporters.response import export_response
 from datasets.filters import CHECKS, KINDS, NO_SECTION, ItemFilter
 from datasets.models import Asset, Dataset, DatasetVersion, Item
 from workspaces.api import WorkspaceViewSet, idempotent
@@ -180,6 +184,17 @@ class VersionViewSet(RetrieveModelMixin, WorkspaceViewSet):
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
     def diff(self, request: Request, pk: str) -> Response:
         return Response(DiffSerializer(diff_of(self.access, self.get_object(), request.query_params)).data)
+
+    @extend_schema(
+        summary="Take the items away as a file",
+        parameters=[OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(EXPORTERS))],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        description="JSONL, CSV, Parquet and zip come back with the same content hash; chats hold what was "
+        "asked and the first reference.",
+    )
+    @action(detail=True, url_path=f"export/(?P<kind>{'|'.join(map(re.escape, EXPORTERS))})")
+    def export(self, request: Request, pk: str, kind: str) -> HttpResponseBase:
+        return export_response(request._request, self.get_object(), kind)
 
     @extend_schema(
         summary="Edit the version: the changes make the next one",

@@ -237,6 +237,7 @@ def sample_of(route: Route, param: str, things: SimpleNamespace) -> Any:
         "dataset number": things.version.number,
         "dataset kind": "jsonl",
         "version pk": things.version.pk,
+        "version kind": "jsonl",
         "subset pk": things.subset.pk,
         "registry pk": things.model.pk,
         "model pk": things.model.pk,

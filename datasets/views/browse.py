@@ -7,16 +7,15 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from datasets import selectors
-from datasets.exporters import EXPORTERS, Exporter
+from datasets.exporters import EXPORTERS
+from datasets.exporters.response import export_response
 from datasets.filters import CHECKS, KINDS, ItemFilter
 from datasets.images import MEDIA_TYPES
 from datasets.models import Asset, Dataset, DatasetVersion, Item
 from datasets.subsets import subset_items
-from evalportal.lib.streaming import download as streamed
 from workspaces import access
 from workspaces.access import WorkspaceRequest
 
@@ -162,9 +161,7 @@ def download(request: WorkspaceRequest, pk: int, number: int, key: str) -> HttpR
     )
     if key not in EXPORTERS:
         raise Http404("No such format")
-    exporter: Exporter = EXPORTERS[key]()
-    name = f"{slugify(version.dataset.name) or 'dataset'}-v{version.number}.{key}"
-    return streamed(request, exporter.parts(version), filename=name, content_type=exporter.content_type)
+    return export_response(request, version, key)
 
 
 @require_safe

@@ -122,9 +122,9 @@ def test_detail_costs_the_same_for_few_and_for_many_items(
         version = dataset(size)
         url = f"/w/alpha/datasets/{version.dataset_id}/"
         client.get(url)
-        with django_assert_max_num_queries(13):
+        with django_assert_max_num_queries(14):
             client.get(url)
-        with django_assert_max_num_queries(18):
+        with django_assert_max_num_queries(19):
             client.get(url, {"q": "What", "section": "odd", "item": 1})
 
 
@@ -178,6 +178,11 @@ def test_assets_are_served_as_nothing_but_images(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert answer.headers["Content-Disposition"].startswith("inline")
+    list_url = routes["asset"][0].partition("assets/")[0]
+    shown = client_of(viewer).get(
+        f"{list_url}{Asset.objects.get().item_assets.get().item.version.dataset_id}/"
+    )
+    assert shown.content.decode().count(f'<img class="thumb" src="{routes["asset"][0]}"') == 1
     Asset.objects.update(media_type="text/html")
     answer = client_of(viewer).get(routes["asset"][0])
     assert answer.headers["Content-Type"] == "application/octet-stream"
@@ -193,6 +198,10 @@ def test_items_are_downloaded_as_a_stream(
     assert answer.headers["Content-Disposition"] == f'attachment; filename="questions-v1.{key}"'
     assert b"1 + 1?" in b"".join(answer.streaming_content)  # type: ignore[attr-defined]
     assert client_of(viewer).get(f"/w/alpha/datasets/{version.dataset_id}/v1/items.xml").status_code == 404
+    head = {"X-Workspace": "alpha"}
+    same = client_of(viewer).get(f"/api/v1/versions/{version.pk}/export/{key}", headers=head)
+    assert same.headers["Content-Disposition"] == answer.headers["Content-Disposition"]
+    assert b"1 + 1?" in b"".join(same.streaming_content)  # type: ignore[attr-defined]
 
 
 def test_deleting_needs_the_typed_words(version: DatasetVersion, editor: User, client_of: Clients) -> None:
