@@ -392,7 +392,7 @@ INTERVALS = (
     Case(cohen_kappa, "n = 200, quadratic weights", kappa("quadratic")),
     Case(fleiss_kappa, "n = 200, five raters", fleiss),
     Case(krippendorff_alpha, "n = 200, nominal", alpha("nominal"), full=4000, short=300),
-    Case(krippendorff_alpha, "n = 200, ordinal", alpha("ordinal", 400), full=1000, short=60),
+    Case(krippendorff_alpha, "n = 200, ordinal", alpha("ordinal"), full=2000, short=40),
     Case(krippendorff_alpha, "n = 200, interval", alpha("interval"), full=4000, short=300),
     Case(bradley_terry, "n = 200, ties", strength(200, 0.8), full=4000, short=150),
     Case(bradley_terry, "n = 200, no ties", strength(200, 0.0), full=4000, short=100),
@@ -407,7 +407,7 @@ INTERVALS = (
 TESTS = (
     Case(mcnemar, "200 pairs, 2 to 40 % differ", equal_verdicts, 0.05),
     Case(sign_test, "n = 200, heavy tails", equal_signs, 0.05),
-    Case(wilcoxon, "n = 20, heavy tails, exact", equal_ranks(20), 0.05),
+    Case(wilcoxon, "n = 20, heavy tails, exact", equal_ranks(20), 0.05, short=1000),
     Case(wilcoxon, "n = 200, heavy tails", equal_ranks(200), 0.05),
     Case(wilcoxon, "n = 200, ties and zeros", tied_ranks, 0.05),
     Case(paired_mean, "200 pairs, skewed", equal_means, 0.05),
