@@ -189,8 +189,10 @@ class VersionViewSet(RetrieveModelMixin, WorkspaceViewSet):
         summary="Take the items away as a file",
         parameters=[OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(EXPORTERS))],
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
-        description="JSONL, CSV, Parquet and zip come back with the same content hash; chats hold what was "
-        "asked and the first reference.",
+        description="Imported again, jsonl, csv, parquet, zip and chat.jsonl have the same content hash. "
+        "chat.jsonl is to fine-tune on: each line holds the chat as `messages` and the whole `item`; an item "
+        "without a reference ends with its question. messages.jsonl is for providers that refuse other keys: "
+        "it holds what was asked and the first reference of the items that have one, and nothing else.",
     )
     @action(detail=True, url_path=f"export/(?P<kind>{'|'.join(map(re.escape, EXPORTERS))})")
     def export(self, request: Request, pk: str, kind: str) -> HttpResponseBase:

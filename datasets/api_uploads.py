@@ -50,8 +50,8 @@ class UploadSerializer(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         help_text='JSON: {"fields": [{"path": "question", "use": "prompt"}, …]}; guessed if left out. Uses: '
-        "prompt, messages, chat, reference, choice_number, response (with `model`), choices, section, id, "
-        "tags, asset, context, rubric, weight, metadata, skip",
+        "prompt, messages, chat, copy, reference, choice_number, response (with `model`), choices, section, "
+        "id, tags, asset, context, rubric, weight, metadata, skip",
     )
     saved_mapping = serializers.CharField(
         required=False, allow_blank=True, help_text="A saved mapping's name"

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets.images import MAX_IMAGE_BYTES, BadImage, CheckedImage, check_image, from_data_url
 from datasets.importers.jsonl import Number, Refused, parse_json
-from datasets.mapping import MAX_WEIGHT, MISSING, FieldUse, Mapping, is_filled, value_at
+from datasets.mapping import MAX_WEIGHT, METADATA, MISSING, FieldUse, Mapping, is_filled, value_at
 from datasets.models import Item
 from datasets.problems import RowProblem
 
@@ -18,6 +18,10 @@ MAX_SECTION = 120
 MAX_LIST = 100
 MAX_MESSAGES = 500
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIFFERS = (
+    "differs from the item beside it; either do not import this field, or use it as chat whose last answer "
+    "is the reference and do not import the item's prompt, messages and references"
+)
 ROLES = ("system", "developer", "user", "assistant")
 
 
@@ -48,6 +52,7 @@ class ItemDraft:
     images: list[CheckedImage] = field(default_factory=list)
     tags: str = ""
     labels: list[str] = field(default_factory=list)  # what the file calls the choices, if not A, B, C…
+    copy: list[dict[str, str]] | None = None  # a chat that must say the same as the item
     files: Files = field(default=no_files, repr=False, compare=False)
     _digest: str = field(default="", init=False, repr=False, compare=False)
 
@@ -76,6 +81,13 @@ def digest_of(content: "ItemDraft | Item", images: list[str]) -> str:
     optional = {"tags": sorted(filter(None, content.tags.split("|")))}
     held |= {name: value for name, value in optional.items() if value}
     return hashlib.sha256(_plain_json(held)).hexdigest()
+
+
+def chat_of(content: "ItemDraft | Item") -> list[dict[str, str]]:
+    """What was asked, and the first reference, if there is one, as the assistant's answer."""
+    asked = content.messages or [{"role": "user", "content": content.prompt}]
+    answer = [{"role": "assistant", "content": text} for text in content.references[:1]]
+    return [*map(dict, asked), *answer]
 
 
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -118,6 +130,8 @@ def draft_of(
         draft.references = [_letter_of(reference, draft.labels) for reference in draft.references]
     faulty = {problem.field for problem in problems}
     problems += _incomplete(line, record, draft, mapping, faulty)
+    if not problems:
+        problems += _copied(line, draft, mapping)
     if mapping.pair:
         problems += _paired(line, draft, mapping.pair, faulty)
     return draft, problems
@@ -145,6 +159,13 @@ def _incomplete(
             )
     if len(draft.choices) == 1 and not faulty.intersection(one.path for one in columns):
         yield RowProblem(line, columns[0].path, "only one choice; give a list, JSON text or A|B|C")
+
+
+def _copied(line: int, draft: ItemDraft, mapping: Mapping) -> Iterator[RowProblem]:
+    """A chat that was edited while the item beside it was not: whoever imports it says which one counts."""
+    for one in mapping.used_as("copy"):
+        if draft.copy != chat_of(draft):
+            yield RowProblem(line, one.path, DIFFERS)
 
 
 def _paired(
@@ -202,13 +223,21 @@ def _chat(draft: ItemDraft, one: FieldUse, value: Any) -> None:
         draft.messages = None
 
 
-def read_messages(value: Any, files: Files = no_files) -> tuple[list[dict[str, str]], list[CheckedImage]]:
+def _copy(draft: ItemDraft, one: FieldUse, value: Any) -> None:
+    """The conversation that the item was written as; it holds the item's images."""
+    draft.copy, images = read_messages(value, draft.files, limit=MAX_MESSAGES + 1)
+    draft.images += images
+
+
+def read_messages(
+    value: Any, files: Files = no_files, *, limit: int = MAX_MESSAGES
+) -> tuple[list[dict[str, str]], list[CheckedImage]]:
     """Chat messages with text content; images in their parts come apart, in order."""
     value = _from_json_text(value)
     if not isinstance(value, list):
         raise BadValue("chat messages are a list of {role, content}")
-    if len(value) > MAX_MESSAGES:
-        raise BadValue(f"more than {MAX_MESSAGES} messages")
+    if len(value) > limit:
+        raise BadValue(f"more than {limit} messages")
     messages: list[dict[str, str]] = []
     images: list[CheckedImage] = []
     for number, message in enumerate(value, start=1):
@@ -391,7 +420,7 @@ def weight_of(value: Any) -> float:
 
 def _metadata(draft: ItemDraft, one: FieldUse, value: Any) -> None:
     """Nested under the field's path; an object called `metadata` is the metadata itself."""
-    if one.path == "metadata":
+    if one.path in METADATA:
         value = _metadata_text(value)
         if isinstance(value, dict):
             draft.metadata.update(value)
@@ -420,7 +449,7 @@ def _metadata_text(value: Any) -> Any:
 READERS: dict[str, Callable[[ItemDraft, FieldUse, Any], None]] = {
     "prompt": _prompt, "messages": _messages, "choices": _choices, "reference": _reference,
     "response": _response, "response_a": _response, "response_b": _response, "section": _section, "id": _id,
-    "asset": _asset, "metadata": _metadata,
+    "asset": _asset, "metadata": _metadata, "copy": _copy,
     "chat": _chat, "choice_number": _choice_number, "tags": _tags, "context": _context, "rubric": _rubric,
     "weight": _weight,
 }  # fmt: skip

@@ -14,6 +14,7 @@ EXPORTERS = PluginTable(
         ("parquet", "datasets.exporters.parquet:ParquetExport"),
         ("zip", "datasets.exporters.zip:ZipExport"),
         ("chat.jsonl", "datasets.exporters.chat:ChatExport"),
+        ("messages.jsonl", "datasets.exporters.chat:MessagesExport"),
     ),
 )
 

@@ -1,20 +1,37 @@
-"""Conversations as providers fine-tune on: what was asked, and the first reference as the answer.
+"""Conversations to fine-tune on, as JSON Lines: what was asked, and the first reference as the answer.
 
-Images go along as data URLs. What a conversation cannot hold (choices, sections, tags, metadata,
-further references) stays behind, and items without a reference are left out.
+With its item beside each conversation a line loses nothing: imported again, it has the same content hash.
+Trainers pass over that key; a provider that refuses keys it does not know gets the messages alone.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from datasets.exporters.jsonl import data_url
-from datasets.models import DatasetVersion, Item
+from datasets.drafts import chat_of
+from datasets.exporters.jsonl import data_url, plain_item
+from datasets.models import Asset, DatasetVersion, Item
 from datasets.selectors import all_items
 
 
 class ChatExport:
-    title: ClassVar[str] = "Chat JSONL for fine-tuning"
+    """Every item; one without a reference ends with its question."""
+
+    title: ClassVar[str] = "Chat JSONL with items"
+    content_type: ClassVar[str] = "application/x-ndjson"
+
+    def parts(self, version: DatasetVersion) -> Iterator[str]:
+        models: Sequence[str] = version.response_models
+        for item in all_items(version):
+            line = conversation(item) | {"item": _beside(item, models)}
+            yield json.dumps(line, ensure_ascii=False) + "\n"
+            models = ()
+
+
+class MessagesExport:
+    """What a conversation cannot hold stays behind, and items without a reference are left out."""
+
+    title: ClassVar[str] = "Chat JSONL, messages only"
     content_type: ClassVar[str] = "application/x-ndjson"
 
     def parts(self, version: DatasetVersion) -> Iterator[str]:
@@ -24,11 +41,20 @@ class ChatExport:
 
 
 def conversation(item: Item) -> dict[str, Any]:
-    """`{"messages": [{"role", "content"}, …]}`, the last of the assistant."""
-    asked = [dict(message) for message in item.messages or [{"role": "user", "content": item.prompt}]]
+    """`{"messages": [{"role", "content"}, …]}`; images as data URLs in the last message of the user."""
+    messages: list[dict[str, Any]] = [*chat_of(item)]
     images = [held.asset for held in item.item_assets.all()]
     if images:
-        last = next(message for message in reversed(asked) if message["role"] == "user")
+        last = next(message for message in reversed(messages) if message["role"] == "user")
         parts = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in images]
         last["content"] = [{"type": "text", "text": last["content"]}, *parts]
-    return {"messages": [*asked, {"role": "assistant", "content": item.references[0]}]}
+    return {"messages": messages}
+
+
+def _beside(item: Item, models: Sequence[str]) -> dict[str, Any]:
+    """The item without its images, which the messages hold: twice they could make a line too long to read."""
+    return {name: value for name, value in plain_item(item, _no_image, models).items() if name != "images"}
+
+
+def _no_image(asset: Asset) -> None:
+    """Not read from disk."""

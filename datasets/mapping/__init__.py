@@ -3,6 +3,7 @@
 from datasets.mapping.fields import (
     MAX_MODEL_NAME,
     MAX_WEIGHT,
+    METADATA,
     MISSING,
     QUESTIONS,
     RESPONSES,
@@ -19,6 +20,7 @@ from datasets.mapping.recognising import Recognised, mapping_of, recognise
 __all__ = [
     "MAX_MODEL_NAME",
     "MAX_WEIGHT",
+    "METADATA",
     "MISSING",
     "QUESTIONS",
     "RESPONSES",

@@ -21,6 +21,7 @@ class BadMapping(ValueError):
 # What a field may be used as, with the word that pages show.
 USES = {
     "prompt": "Prompt", "messages": "Chat messages", "chat": "Chat, last answer is the reference",
+    "copy": "Chat, a copy of the item; its images",
     "reference": "Reference", "choice_number": "Reference, the number of a choice from 0",
     "response": "Response", "response_a": "Response A of a pair", "response_b": "Response B of a pair",
     "choices": "Choices", "section": "Section", "id": "Item id", "tags": "Tags",
@@ -29,7 +30,8 @@ USES = {
 }  # fmt: skip
 QUESTIONS = ("prompt", "messages", "chat")  # the uses of which an item needs one
 RESPONSES = ("response", "response_a", "response_b")
-ONCE = (*QUESTIONS, "section", "id", "tags", "rubric", "weight", "response_a", "response_b")
+ONCE = (*QUESTIONS, "copy", "section", "id", "tags", "rubric", "weight", "response_a", "response_b")
+METADATA = ("metadata", "item.metadata")  # objects there are the metadata itself, not a part of it
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
 
 

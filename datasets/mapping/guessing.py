@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets.mapping.fields import MAX_MODEL_NAME, MAX_WEIGHT, FieldUse, Mapping, is_filled
+from datasets.mapping.fields import MAX_MODEL_NAME, MAX_WEIGHT, METADATA, FieldUse, Mapping, is_filled
 
 MAX_LEAVES = 300
 # Own words for each use, the likeliest first; a field's last part is looked up in lower case.
@@ -115,7 +115,7 @@ def leaves_of(records: Sequence[dict[str, Any]]) -> list[Leaf]:
 def _flatten(record: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
     flat: list[tuple[str, Any]] = []
     for key, value in record.items():
-        opened = isinstance(value, dict) and value and key != "" and f"{prefix}{key}" != "metadata"
+        opened = isinstance(value, dict) and value and key != "" and f"{prefix}{key}" not in METADATA
         flat += _flatten(value, f"{prefix}{key}.") if opened else [(f"{prefix}{key}", value)]
     return flat
 

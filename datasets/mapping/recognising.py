@@ -4,7 +4,7 @@ Each recogniser offers a mapping that the user can change.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datasets.mapping.fields import MAX_MODEL_NAME, FieldUse, Mapping, value_at
@@ -95,6 +95,20 @@ def _ours(records: Records, with_responses: bool) -> list[FieldUse]:
     models = dict.fromkeys(name for record in records for name in record.get("responses") or {})
     uses = [FieldUse(name, OURS[name]) for name in names]
     return [*uses, *(FieldUse(f"responses.{name}", "response", name) for name in models)]
+
+
+# Our chats to fine-tune on: {"messages": […], "item": …}, the item as above but for its images
+
+
+def _is_our_chats(records: Records) -> bool:
+    beside = [record.get("item") for record in records]
+    items = [item for item in beside if isinstance(item, dict)]
+    return _all(records, "messages") and len(items) == len(records) and _is_ours(items)
+
+
+def _our_chats(records: Records, with_responses: bool) -> list[FieldUse]:
+    inner = _ours([record["item"] for record in records], with_responses)
+    return [FieldUse("messages", "copy"), *(replace(one, path=f"item.{one.path}") for one in inner)]
 
 
 # Pairs: {"prompt", "response_a", "response_b"} and the like, of models named or not
@@ -276,6 +290,7 @@ Fits = Callable[[Records], bool]
 Uses = Callable[[Records, bool], list[FieldUse]]
 FORMATS: tuple[tuple[str, Fits, Uses], ...] = (
     ("Evalportal items", _is_ours, _ours),
+    ("Evalportal chats with items", _is_our_chats, _our_chats),
     ("pairs of responses", _is_pairs, _pairs),
     ("lm-evaluation-harness samples", _is_harness, _harness),
     ("OpenAI evals", _is_openai_evals, _openai_evals),

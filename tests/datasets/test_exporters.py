@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 from zipfile import ZipFile
 
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.exporters import EXPORTERS
-from datasets.mapping import mapping_of
+from datasets.mapping import Mapping, mapping_of
 from datasets.models import DatasetVersion
+from datasets.problems import ImportProblems
 from evalportal.lib.csv_safety import safe_cell
 from evalportal.lib.streaming import chunked
 from tests.datasets.conftest import Import
@@ -41,10 +43,27 @@ CHATS: list[dict[str, Any]] = [
     {"prompt": "=formula", "references": ["[1, 2]"], "responses": {"m.1": "", "m2": "'"}, "section": "-x"},
     {"prompt": " 1\r\n2 ", "references": ["a", "b"], "choices": ["", "x|y", "3"]},
 ]
-MIXED = [ROWS, CHATS, [{"prompt": "p", "responses": {"late": "x"} if n == 400 else {}} for n in range(401)]]
+TOLD: list[dict[str, Any]] = [
+    {"prompt": "First?", "id": "t1", "section": "sums", "tags": ["hard", "to check"], "choices": ["1", "2"]}
+    | {"references": ["B", "2", "two"], "metadata": {"weight": 2.5, "rubric": [{"points": 1}], "a": {"b": 1}}}
+    | {"images": [data_url(png()), data_url(png(5, 6, "blue"))], "responses": {"m.1": "2", "m2": ""}},
+    {"id": "t2", "references": ["now"], "images": [data_url(png(7, 7))], "messages": [
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": "When?"},
+        {"role": "assistant", "content": "Then."}, {"role": "user", "content": " And \n now?"},
+    ]},
+    {"messages": [{"role": "developer", "content": "d"}, {"role": "user", "content": "No answer?"}]}
+    | {"references": [], "metadata": {"context": ["p"], "rubric": "Is it kind?", "weight": 1}},
+    {"prompt": "Neither?", "images": [data_url(png())], "metadata": {"messages": [], "item": {"id": 1}}},
+]  # fmt: skip
+MIXED = [
+    ROWS,
+    TOLD,
+    CHATS,
+    [{"prompt": "p", "responses": {"late": "x"} if n == 400 else {}} for n in range(401)],
+]
 
 
-@pytest.mark.parametrize("key", ["jsonl", "parquet", "zip", "csv"])
+@pytest.mark.parametrize("key", ["jsonl", "parquet", "zip", "csv", "chat.jsonl"])
 @pytest.mark.parametrize("rows", MIXED)
 def test_what_was_taken_away_and_imported_again_has_the_same_hash(
     imported: Import, rows: list[Any], key: str
@@ -55,16 +74,53 @@ def test_what_was_taken_away_and_imported_again_has_the_same_hash(
     assert again.response_models == version.response_models
 
 
+def test_a_chat_tells_a_trainer_all_and_lies_beside_its_item(imported: Import) -> None:
+    version = imported(TOLD, mapping=mapping_of(TOLD)).version
+    lines = [json.loads(line) for line in exported(version, "chat.jsonl").splitlines()]
+    plain = [json.loads(line) for line in exported(version, "jsonl").splitlines()]
+    assert [line["item"] for line in lines] == [
+        {name: value for name, value in line.items() if name != "images"} for line in plain
+    ]
+    asked, answer = lines[0]["messages"]
+    assert [part["type"] for part in asked["content"]] == ["text", "image_url", "image_url"]
+    assert answer == {"role": "assistant", "content": "B"}
+    assert [len(line["messages"]) for line in lines] == [2, 5, 2, 1]
+    alone = [json.loads(line) for line in exported(version, "messages.jsonl").splitlines()]
+    assert alone == [{"messages": line["messages"]} for line in lines[:2]]
+
+
+def test_messages_that_were_edited_beside_their_item_are_not_lost(imported: Import) -> None:
+    version = imported([{"prompt": "1 + 1?", "references": ["2"], "tags": ["sums"]}]).version
+    line = json.loads(exported(version, "chat.jsonl"))
+    line["messages"][-1]["content"] = "two"
+    with pytest.raises(ImportProblems, match="differs from the item beside it"):
+        imported([line], dataset_name="Again")
+    with pytest.raises(ImportProblems, match="differs from the item beside it"):
+        imported([line | {"messages": None}], dataset_name="Again", mapping=mapping_of([line]))
+    with pytest.raises(ImportProblems, match="no such field"):
+        imported([{"messages": line["messages"]}], dataset_name="Again", mapping=mapping_of([line]))
+
+    def used(**uses: str) -> str:
+        fields = [
+            replace(one, use=uses.get(one.path.split(".")[-1], one.use)) for one in mapping_of([line]).fields
+        ]
+        return imported([line], dataset_name="Again", mapping=Mapping.of(fields)).version.content_hash
+
+    assert used(messages="skip") == version.content_hash
+    edited = imported([{"prompt": "1 + 1?", "references": ["two"], "tags": ["sums"]}]).version
+    assert used(messages="chat", prompt="skip", references="skip") == edited.content_hash
+
+
 def test_chats_for_fine_tuning_come_back_as_questions_with_answers(imported: Import) -> None:
     rows = [{"prompt": "1 + 1?", "references": ["2"]}, {"prompt": "2 + 2?", "references": ["4"]}]
     rows.append({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]})  # type: ignore[dict-item]
     rows[-1]["references"] = ["a"]
     version = imported(rows).version
-    first = json.loads(exported(version, "chat.jsonl").splitlines()[0])
+    first = json.loads(exported(version, "messages.jsonl").splitlines()[0])
     assert first == {
         "messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
     }
-    again = imported(whole(version, "chat.jsonl"), name="x.jsonl", dataset_name="Again").version
+    again = imported(whole(version, "messages.jsonl"), name="x.jsonl", dataset_name="Again").version
     assert again.content_hash == version.content_hash
 
 

@@ -303,7 +303,7 @@ def test_what_ends_the_reading_cannot_be_left_out(imported: Import) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("key", ["jsonl", "csv", "parquet", "zip"])
+@pytest.mark.parametrize("key", ["jsonl", "csv", "parquet", "zip", "chat.jsonl"])
 @pytest.mark.parametrize("name", ["test.jsonl", "example_model_solutions.jsonl"])
 def test_gsm8k_goes_round_in_every_format(imported: Import, name: str, key: str) -> None:
     data = (SHARED / "data" / "gsm8k" / name).read_bytes()
@@ -350,7 +350,7 @@ OF_THE_FIELD = {
 @pytest.mark.parametrize("name", OF_THE_FIELD)
 def test_files_of_the_field_go_round(imported: Import, name: str) -> None:
     version = imported(OF_THE_FIELD[name], name=name).version
-    for key in ("jsonl", "parquet", "zip", *(() if name == "images.zip" else ("csv",))):
+    for key in ("jsonl", "parquet", "zip", "chat.jsonl", *(() if name == "images.zip" else ("csv",))):
         taken = b"".join(chunked(EXPORTERS[key]().parts(version)))
         again = imported(taken, name=f"items.{key}", dataset_name="Again").version
         assert again.content_hash == version.content_hash, key
@@ -360,7 +360,7 @@ def test_files_of_the_field_go_round(imported: Import, name: str) -> None:
 def test_gsm8k_goes_round_as_chats(imported: Import) -> None:
     """Questions with one answer each are all that a chat can hold."""
     version = imported((SHARED / "data" / "gsm8k" / "test.jsonl").read_bytes(), name="test.jsonl").version
-    chats = b"".join(chunked(EXPORTERS["chat.jsonl"]().parts(version)))
+    chats = b"".join(chunked(EXPORTERS["messages.jsonl"]().parts(version)))
     again = imported(chats, name="chats.jsonl", dataset_name="Again").version
     assert again.content_hash == version.content_hash
 
