@@ -5,11 +5,11 @@ Trainers pass over that key; a provider that refuses keys it does not know gets 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from datasets.drafts import chat_of
-from datasets.exporters.jsonl import data_url, plain_item
+from datasets.exporters.jsonl import data_url, plain_items
 from datasets.models import Asset, DatasetVersion, Item
 from datasets.selectors import all_items
 
@@ -21,11 +21,11 @@ class ChatExport:
     content_type: ClassVar[str] = "application/x-ndjson"
 
     def parts(self, version: DatasetVersion) -> Iterator[str]:
-        models: Sequence[str] = version.response_models
-        for item in all_items(version):
-            line = conversation(item) | {"item": _beside(item, models)}
-            yield json.dumps(line, ensure_ascii=False) + "\n"
-            models = ()
+        for item, fields in plain_items(version, _no_image):
+            fields.pop(
+                "images", None
+            )  # the messages hold them: twice they could make a line too long to read
+            yield json.dumps(conversation(item) | {"item": fields}, ensure_ascii=False) + "\n"
 
 
 class MessagesExport:
@@ -49,11 +49,6 @@ def conversation(item: Item) -> dict[str, Any]:
         parts = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in images]
         last["content"] = [{"type": "text", "text": last["content"]}, *parts]
     return {"messages": messages}
-
-
-def _beside(item: Item, models: Sequence[str]) -> dict[str, Any]:
-    """The item without its images, which the messages hold: twice they could make a line too long to read."""
-    return {name: value for name, value in plain_item(item, _no_image, models).items() if name != "images"}
 
 
 def _no_image(asset: Asset) -> None:

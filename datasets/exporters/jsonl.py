@@ -10,6 +10,7 @@ from datasets.models import Asset, DatasetVersion, Item
 from datasets.selectors import all_items
 
 ImageOf = Callable[[Asset], Any]
+FIELDS = ("id", "section", "messages", "prompt", "choices", "references", "tags", "metadata", "images")
 
 
 def data_url(asset: Asset) -> str:
@@ -26,11 +27,21 @@ class JsonlExport:
 
 
 def json_lines(version: DatasetVersion, image_of: ImageOf) -> Iterator[str]:
-    """The first line names every model with responses, so that a reader of the beginning knows them all."""
+    for _, fields in plain_items(version, image_of):
+        yield json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def plain_items(version: DatasetVersion, image_of: ImageOf) -> Iterator[tuple[Item, dict[str, Any]]]:
+    """Each item with its fields.
+
+    The first names every field and every model with responses, be it as null, so that a reader of the
+    beginning knows them all.
+    """
     models: Sequence[str] = version.response_models
+    names: Sequence[str] = FIELDS
     for item in all_items(version):
-        yield json.dumps(plain_item(item, image_of, models), ensure_ascii=False) + "\n"
-        models = ()
+        yield item, dict.fromkeys(names) | plain_item(item, image_of, models)
+        models, names = (), ()
 
 
 def plain_item(item: Item, image_of: ImageOf = data_url, models: Sequence[str] = ()) -> dict[str, Any]:

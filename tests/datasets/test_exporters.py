@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
@@ -15,6 +16,7 @@ from datasets.exporters import EXPORTERS
 from datasets.mapping import Mapping, mapping_of
 from datasets.models import DatasetVersion
 from datasets.problems import ImportProblems
+from datasets.uploading import SAMPLE_ROWS, samples_of
 from evalportal.lib.csv_safety import safe_cell
 from evalportal.lib.streaming import chunked
 from tests.datasets.conftest import Import
@@ -74,6 +76,19 @@ def test_what_was_taken_away_and_imported_again_has_the_same_hash(
     assert again.response_models == version.response_models
 
 
+@pytest.mark.parametrize("key", ["jsonl", "zip", "chat.jsonl"])
+def test_fields_that_only_late_items_have_come_back(imported: Import, tmp_path: Path, key: str) -> None:
+    """A file's fields are known from its first rows."""
+    rows = [*({"prompt": f"p{n}", "references": []} for n in range(SAMPLE_ROWS)), *TOLD]
+    version = imported(rows).version
+    path = tmp_path / f"late.{key}"
+    path.write_bytes(whole(version, key))
+    mapping = mapping_of(samples_of(path, path.name))
+    again = imported(path.read_bytes(), name=path.name, dataset_name="Again", mapping=mapping).version
+    assert again.content_hash == version.content_hash
+    assert again.response_models == version.response_models
+
+
 def test_a_chat_tells_a_trainer_all_and_lies_beside_its_item(imported: Import) -> None:
     version = imported(TOLD, mapping=mapping_of(TOLD)).version
     lines = [json.loads(line) for line in exported(version, "chat.jsonl").splitlines()]
@@ -100,15 +115,14 @@ def test_messages_that_were_edited_beside_their_item_are_not_lost(imported: Impo
     with pytest.raises(ImportProblems, match="no such field"):
         imported([{"messages": line["messages"]}], dataset_name="Again", mapping=mapping_of([line]))
 
-    def used(**uses: str) -> str:
-        fields = [
-            replace(one, use=uses.get(one.path.split(".")[-1], one.use)) for one in mapping_of([line]).fields
-        ]
+    def used(use: str, *left: str) -> str:
+        uses = {"messages": use} | {f"item.{name}": "skip" for name in left}
+        fields = [replace(one, use=uses.get(one.path, one.use)) for one in mapping_of([line]).fields]
         return imported([line], dataset_name="Again", mapping=Mapping.of(fields)).version.content_hash
 
-    assert used(messages="skip") == version.content_hash
+    assert used("skip") == version.content_hash
     edited = imported([{"prompt": "1 + 1?", "references": ["two"], "tags": ["sums"]}]).version
-    assert used(messages="chat", prompt="skip", references="skip") == edited.content_hash
+    assert used("chat", "prompt", "messages", "references") == edited.content_hash
 
 
 def test_chats_for_fine_tuning_come_back_as_questions_with_answers(imported: Import) -> None:
