@@ -9,10 +9,20 @@ SQL = {
 
 TIMESTAMP = {"sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')", "postgresql": "clock_timestamp()"}
 
+AGO = {
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', (-({ms}) / 1000.0) || ' seconds')",
+    "postgresql": "clock_timestamp() - ({ms}) * interval '1 millisecond'",
+}
+
 
 def now_sql() -> str:
     """A timestamp by the database's clock, for a statement that has parameters."""
     return TIMESTAMP[connection.vendor]
+
+
+def ago_sql(ms: str) -> str:
+    """The moment before now by as many milliseconds as the expression `ms` says; NULL for NULL."""
+    return AGO[connection.vendor].format(ms=ms)
 
 
 def now_ms_sql() -> str:

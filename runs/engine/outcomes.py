@@ -12,8 +12,8 @@ class Outcome:
     """The trial's next state (done, errored, waiting or pending) and what the attempt on record becomes.
 
     `delay_ms` is how long a waiting trial waits; `counts` whether the failure uses up an attempt;
-    `sent` whether an attempt is on record for it at all. `began_at` is when its call went out, in seconds
-    since the epoch, or 0 when that is not known.
+    `sent` whether an attempt is on record for it at all. `began` is when its call went out, on the
+    process's monotonic clock, or 0 when that is not known.
     """
 
     trial: Claimed
@@ -26,7 +26,7 @@ class Outcome:
     delay_ms: int = 0
     counts: bool = True
     sent: bool = True
-    began_at: float = 0.0
+    began: float = 0.0
     cached: bool = False
     cache_key: str = ""
     latency_ms: int | None = None

@@ -273,9 +273,9 @@ class Pump:
                 if self._must_not_send():
                     raise NotSent
                 self._begin(work.trial)
-                on_text, began_at = self.showing.begin(work, self.in_hand.get), time.time()
+                on_text, began = self.showing.begin(work, self.in_hand.get), time.monotonic()
                 outcome = await attempt(self.plan, work, self.shared.client, on_text)
-                outcome.began_at = began_at
+                outcome.began = began
                 return outcome
         except asyncio.CancelledError:
             if worker in self.at_gate:

@@ -1,9 +1,10 @@
 """Writing a batch of outcomes: trials behind their fence, attempts, scores, counters, log, in one go."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from runs.engine.clock import now_ms_sql
+from runs.engine.clock import ago_sql, now_ms_sql
 from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, insert_scores, score_row
 from runs.engine.judging import Judge, order
 from runs.engine.leases import lock_run
@@ -55,8 +56,8 @@ ATTEMPT_COLUMNS = {
     "latency_ms": "int",
     "input_tokens": "int",
     "output_tokens": "int",
-    "started_at": "timestamptz",
     "finished_at": "timestamptz",
+    "ago_ms": "bigint",
 }
 MAX_LOGGED_FAILURES = 40
 
@@ -175,7 +176,7 @@ def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> s
 def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> set[tuple[int, int]]:
     """Also of trials that lost their lease: the call was made, so what came of it is on record. Once:
     returns the (trial, fence) of those whose end was not known before."""
-    stamp = _stamp(now)
+    stamp, clock_s = _stamp(now), time.monotonic()
     rows = [
         {
             "trial": it.trial.id,
@@ -189,17 +190,18 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> set[tuple[in
             "latency_ms": it.latency_ms,
             "input_tokens": it.input_tokens,
             "output_tokens": it.output_tokens,
-            "started_at": _stamp(datetime.fromtimestamp(it.began_at, UTC)) if it.began_at else None,
             "finished_at": stamp,
+            "ago_ms": round(1000 * (clock_s - it.began)) if it.began else None,
         }
         for it in outcomes
     ]
-    known = ("trial", "number", "fence", "started_at")
+    known = ("trial", "number", "fence", "ago_ms")
     copied = ", ".join(f"{name} = v.{name}" for name in ATTEMPT_COLUMNS if name not in known)
+    began = f"COALESCE({ago_sql('v.ago_ms')}, runs_attempt.started_at)"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE runs_attempt SET {copied}, started_at = COALESCE(v.started_at, runs_attempt.started_at)
+            UPDATE runs_attempt SET {copied}, started_at = {began}
             FROM {rowset(ATTEMPT_COLUMNS)}
             WHERE runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
                 AND runs_attempt.fence = v.fence AND runs_attempt.outcome IN ('open', 'lost')
