@@ -183,13 +183,17 @@ class Pump:
                 del self.in_hand[trial.id]
         for number, work in enumerate(claims.work, 1):
             self.queue.put_nowait(work)
-            if number % TOGETHER == 0 and not self.completed:
+            if number % TOGETHER == 0 and not self.completed and self._alone():
                 await asyncio.sleep(0)
         if claims.reason:
             self.stop(claims.reason)
         elif claims.held_back:
             await self._pause(0.5)
         return len(claims.work)
+
+    def _alone(self) -> bool:
+        """Whether the process has no other run's calls in flight: a busy loop's turns are long."""
+        return self.shared.gates.in_flight() <= self.busy
 
     async def _nothing_left(self) -> bool:
         """Nothing to lease: whether nothing is in hand either, and nothing waits for its time."""
