@@ -22,9 +22,7 @@ class ChatExport:
 
     def parts(self, version: DatasetVersion) -> Iterator[str]:
         for item, fields in plain_items(version, _no_image):
-            fields.pop(
-                "images", None
-            )  # the messages hold them: twice they could make a line too long to read
+            fields.pop("images", None)  # the messages hold them; twice, a line could be too long to read
             yield json.dumps(conversation(item) | {"item": fields}, ensure_ascii=False) + "\n"
 
 
