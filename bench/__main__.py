@@ -116,8 +116,7 @@ def matrix(made: Stores, wish: Wish, say: Callable[[str], None]) -> Iterator[lis
 def extras(made: Stores, wish: Wish) -> Iterator[list[Row]]:
     for database in wish.databases:
         if "growth" in wish.cases:
-            sizes = wish.sizes if database == "sqlite" else [n for n in wish.sizes if n <= 100_000]
-            yield growth.grown(made, database, sizes)
+            yield growth.grown(made, database, wish.sizes)
         if "launch" in wish.cases:
             yield [growth.launched(made, database, wish.large)]
         if "fairness" in wish.cases:

@@ -75,6 +75,7 @@ def fairness(stores: Stores, database: str, large: int, small: int = 200) -> Row
         began = time.perf_counter()
         run, _ = running.launch(small, stores.narrow, "narrow")
         done_s = running.wait(run, 300) - began
+        time.sleep(SETTLE_S)  # until the large run's calls of that time have ended too
         share, first_s = shares(running, big, run)
         running.check(run)
     return Cell(50, stores.narrow, small).row(
@@ -84,9 +85,12 @@ def fairness(stores: Stores, database: str, large: int, small: int = 200) -> Row
 
 
 def shares(running: Portal, big: int, small: int) -> tuple[float, float]:
-    """(share of the calls, seconds from the launch to the first one) of the small run."""
+    """(share of the calls, seconds from the launch to the first one) of the small run.
+
+    Calls whose end is on record: those are dated by when they went out, others by when they were leased.
+    """
     query = running.prepared.query
-    sent = "SELECT started_at FROM runs_attempt WHERE run_id = %s"
+    sent = "SELECT started_at FROM runs_attempt WHERE run_id = %s AND outcome <> 'open'"
     mine = sorted(moment(row[0]) for row in query(sent, small))
     others = [moment(row[0]) for row in query(sent, big)]
     [(created,)] = query("SELECT created_at FROM runs_run WHERE id = %s", small)

@@ -23,6 +23,7 @@ from runs.engine.sharing import News, Orders, Report
 LAPSES_AFTER_S = 4.0  # a share that no sync has renewed
 IDLE_SYNCS = 2  # a share is given up after so many without a call
 KEPT_WHILE_ABOVE = 0.6  # of what was wanted before, so that shares do not flap
+TOGETHER = 4  # calls that begin in one turn of the loop, so that they go out before the next connect
 logger = logging.getLogger(__name__)
 
 
@@ -55,6 +56,7 @@ class Gate:
         self.rate_share = 1.0
         self.in_flight = self.queued = self.peak = self.wanted = 0
         self.ordered = False  # whether a sync has said what this process's share is
+        self.owed = False  # whether others still hold places of that share
         self.listed = False
         self.synced_at = 0.0
         self.idle = 0
@@ -75,6 +77,10 @@ class Gate:
     def place(self, run_id: int, tokens: int = 0) -> AbstractAsyncContextManager[None]:
         """Held while a call of about so many tokens is in flight."""
         return Place(self, run_id, tokens)
+
+    def expect(self, calls: int) -> None:
+        """So many are about to come: the next sync asks for places for them."""
+        self.peak = max(self.peak, self.in_flight + self.queued + calls)
 
     def enter(self, tokens: int) -> None:
         self.in_flight += 1
@@ -139,7 +145,9 @@ class Gate:
 
     def _admit(self) -> None:
         self._admission_due = False
-        while self._lines and self.in_flight < self.width:
+        for _ in range(TOGETHER):
+            if not self._lines or self.in_flight >= self.width:
+                return
             line = next(iter(self._lines.values()))
             turn, tokens = next(iter(line.items()))
             wait_s = 0.0 if turn.done() else self._wait_s(tokens)
@@ -147,6 +155,7 @@ class Gate:
                 self._wake_in(wait_s)
                 return
             self._call(turn, tokens)
+        self._admit_soon()
 
     def _call(self, turn: "asyncio.Future[bool]", tokens: int) -> None:
         """The first of the first line; its run goes behind the others."""
@@ -330,7 +339,7 @@ class Gate:
     def obey(self, orders: Orders) -> None:
         """What a sync says."""
         newcomer, self.ordered, self.listed = not self.ordered, True, self.wanted > 0
-        self.ceiling = orders.places
+        self.ceiling, self.owed = orders.places, orders.owed
         if newcomer:
             self.part = min(self.part, orders.throttle)
         self._set_width()

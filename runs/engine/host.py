@@ -38,6 +38,7 @@ STOP_WITHIN_S = 2.0
 FINISH_WITHIN_S = 6.0  # calls in flight, when the process is asked to end
 TICK_S = 1.0
 REPORT_EVERY = 5  # ticks
+MESSAGE_S = 0.3  # until a free worker has heard of a launch and is at work on it
 logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]
 _ending = mmap.mmap(-1, 1)  # shared with forked children: the worker was asked to end
@@ -65,7 +66,6 @@ class Host:
         self.shared: Shared | None = None
         self._slices: dict[int, asyncio.Task[None]] = {}  # by run
         self._pumps: dict[int, Pump] = {}
-        self._orphans: set[int] = set()
         self._woken: dict[int, float] = {}  # judgings, when this process last began to work on them
         self.thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self.thread.start()
@@ -151,6 +151,7 @@ class Host:
             pump = self._pumps[run_id] = Pump(shared, plan, slice_s, on_record)
             pump.recorder.progress = await database.run(progress_of, run_id)
             pump.reached = pump.recorder.progress.done > 0
+            pump.expect()
             await shared.gates.sync(database)
             await pump.showing.announce()
             await pump.run()
@@ -189,12 +190,16 @@ class Host:
                     await self._quietly(self._sweep(shared))
 
     async def _adopt(self, shared: Shared) -> None:
-        """Takes on runs that nobody has executed for a whole tick: no worker is free for them."""
-        orphans = set(await shared.database.run(leases.orphans))
-        for run_id in sorted(orphans & self._orphans - self._slices.keys()):
+        """Takes on runs that nobody executes although their message is out: no worker is free for them."""
+        if not (orphans := await self._orphans(shared)):
+            return
+        await asyncio.sleep(MESSAGE_S)
+        for run_id in sorted(orphans & await self._orphans(shared)):
             if self._may_start(run_id):
                 self._start(shared, run_id, settings.ENGINE_SLICE_S)
-        self._orphans = orphans
+
+    async def _orphans(self, shared: Shared) -> set[int]:
+        return {run_id for run_id in await shared.database.run(leases.orphans) if self._may_start(run_id)}
 
     @staticmethod
     async def _sweep(shared: Shared) -> None:

@@ -20,7 +20,7 @@ from runs.engine import claiming, disk, leases
 from runs.engine.attempts import attempt, settled_outcome
 from runs.engine.circuit import OPENS_AFTER
 from runs.engine.database import DatabaseThread
-from runs.engine.gates import Gate, Gates
+from runs.engine.gates import TOGETHER, Gate, Gates
 from runs.engine.journal import Journal
 from runs.engine.leases import Claimed
 from runs.engine.outcomes import Outcome
@@ -30,14 +30,14 @@ from runs.engine.recording import Recorded
 from runs.engine.showing import Showing
 from runs.models import RunStatus
 
-LOOK_EVERY_S, LOOK_SOON_S = 1.0, 0.2  # soon after the start, since another process may have started with it
+LOOK_EVERY_S, LOOK_SOON_S = 1.0, 0.1
+STARTING_S = 0.5  # another process may start with this one, and waits for its share of the calls
 RENEW_EVERY_S = settings.ENGINE_LEASE_S / 4
 LINGER_S = 5.0  # a judging that has judged all that is there waits for more
 LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_MOST = 1_000
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
-TOGETHER = 4  # first calls that begin in one turn of the loop, so that they go out before the next connect
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = OPENS_AFTER  # failed connections before the first answer of any kind
 T = TypeVar("T")
@@ -96,6 +96,11 @@ class Pump:
     def _gate(self) -> Gate | None:
         endpoint = self.plan.endpoint
         return self.shared.gates.gate(endpoint.provider_id or 0, self.plan.limits) if endpoint else None
+
+    def expect(self) -> None:
+        """The run's calls are about to come, so its provider's next sync asks for places for them."""
+        if self.gate:
+            self.gate.expect(min(self.plan.concurrency, self.plan.total))
 
     async def run(self) -> None:
         """Until nothing is left, the slice is over and others wait, or the run is paused or canceled."""
@@ -327,10 +332,10 @@ class Pump:
 
     async def _keep(self) -> None:
         """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
-        pause = LOOK_SOON_S
         while True:
-            await asyncio.sleep(pause)
-            pause, now = LOOK_EVERY_S, time.monotonic()
+            soon = time.monotonic() < self.started + STARTING_S or bool(self.gate and self.gate.owed)
+            await asyncio.sleep(LOOK_SOON_S if soon else LOOK_EVERY_S)
+            now = time.monotonic()
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
             if now - self.renewed >= RENEW_EVERY_S - LOOK_EVERY_S / 2:
@@ -341,6 +346,8 @@ class Pump:
                     self._disk_full()
             if not await self._look():
                 return
+            if soon:
+                await self.shared.gates.sync(self.shared.database)
             await self.showing.show_hold(self.gate.held() if self.gate else None)
 
     async def _look(self) -> bool:

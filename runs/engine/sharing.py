@@ -6,7 +6,7 @@ given out never come to more than its limit. All moments in rows are by the data
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from django.db import transaction
@@ -66,6 +66,7 @@ class Orders:
     """A process's share at one provider, and what holds everyone."""
 
     places: int
+    owed: bool = False  # others hold places that are this process's by now: their next sync frees them
     rate_share: float = 1.0
     throttle: float = 1.0  # part of its places that a newcomer starts with: the others were told to slow down
     closed_s: float = 0.0
@@ -143,6 +144,7 @@ def _divide(
     weights = sum(wanted[each] for each, given in targets.items() if given)
     order = Orders(
         places,
+        owed=bool(report.wanted) and places < target,
         rate_share=wanted[owner] / weights if target else 1.0,
         throttle=min(1.0, sum(demand.limit for demand in others) / report.concurrency) if others else 1.0,
     )
@@ -226,10 +228,8 @@ def _moment(until: float, report: Report, now: int) -> int:
 
 
 def _with_hold(order: Orders, hold: ProviderHold, owner: str, now: int) -> Orders:
-    return Orders(
-        order.places,
-        order.rate_share,
-        order.throttle,
+    return replace(
+        order,
         closed_s=max(0, hold.closed_until_ms - now) / 1000,
         open_s=max(0, hold.open_until_ms - now) / 1000 if hold.open_until_ms else None,
         sends_probe=bool(hold.open_until_ms) and hold.probe_owner == owner,
