@@ -15,7 +15,7 @@ from registry.client import CallFailed
 from runs.engine import circuit
 from runs.engine.attempts import MOST_ASKED_WAITS, failed_outcome
 from runs.engine.circuit import OPENS_AFTER, open_s
-from runs.engine.gates import Gate, Gates, Limits
+from runs.engine.gates import TOGETHER, Gate, Gates, Limits
 from runs.engine.leases import Claimed
 from runs.engine.pace import Bucket
 
@@ -51,6 +51,22 @@ async def test_never_more_in_flight_than_the_limit() -> None:
 
     await asyncio.gather(*(one() for _ in range(20)))
     assert (most, gate.in_flight, gate.queued) == (3, 0, 0)
+
+
+async def test_places_that_come_free_together_are_taken_few_in_a_turn_of_the_loop() -> None:
+    """Else all of the calls connect before the first one is sent."""
+    gate, order = Gate(Limits(1)), []
+    waiting = asyncio.create_task(calls(gate, 1, 40, order))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gate.set_limits(Limits(40))
+    seen = [gate.in_flight]
+    while gate.queued:
+        await asyncio.sleep(0)
+        seen.append(gate.in_flight)
+    assert max(after - before for before, after in pairwise(seen)) <= TOGETHER
+    await waiting
+    assert len(order) == 40
 
 
 async def test_a_small_run_beside_a_large_one_gets_its_share_at_once() -> None:

@@ -158,6 +158,22 @@ async def test_a_newcomer_gets_a_call_at_once_and_its_share_as_soon_as_it_is_fre
     assert 0.4 < mine.rate_share < 0.7
 
 
+async def test_processes_that_start_together_share_after_one_sync_of_each(
+    process: Callable[..., Process],
+) -> None:
+    """Before any call: each tells how many are about to come, and knows that it is owed places."""
+    a, b = process("a"), process("b")
+    mine, theirs = a.gate(), b.gate()
+    mine.expect(12)
+    await a.sync()
+    theirs.expect(12)
+    await b.sync()
+    assert (mine.ceiling, mine.owed, theirs.ceiling, theirs.owed) == (12, False, 1, True)
+    await a.sync()
+    await b.sync()
+    assert (mine.ceiling, mine.owed, theirs.ceiling, theirs.owed) == (6, False, 6, False)
+
+
 async def test_places_given_out_never_exceed_the_limit(process: Callable[..., Process]) -> None:
     """Apart from one first call each, whatever order processes come and ask in."""
     members = [process(name) for name in "abc"]
