@@ -316,7 +316,12 @@ def _sections(run: Run, items: Integers) -> tuple[list[str], Integers]:
     names, known, codes = sections_of(run)
     if not len(known):
         return [], np.full(len(items), NO_SECTION)
-    held, section = np.unique(codes[np.searchsorted(known, items)], return_inverse=True)
+    section = codes if np.array_equal(known, items) else codes[np.searchsorted(known, items)]
+    held = np.flatnonzero(np.bincount(section, minlength=len(names)))
+    if len(held) < len(names):
+        places = np.zeros(len(names), dtype=np.int64)
+        places[held] = np.arange(len(held))
+        section = places[section]
     return [names[code] for code in held], section
 
 

@@ -26,6 +26,13 @@ def copy_rows(model: type[models.Model], source: str, values: list[Any], **chang
         )
 
 
+def learn_sizes() -> None:
+    """PostgreSQL plans by what it last saw of a table, which is not what this transaction has written."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE datasets_item, runs_trial")
+
+
 def quoted(name: str) -> str:
     return connection.ops.quote_name(name)
 
@@ -40,6 +47,7 @@ def enlarged(run_id: int, times: int) -> int:
     for name in COUNTERS:
         setattr(copy, name, getattr(run, name) * times)
     copy.save(force_insert=True)
+    learn_sizes()
     for number in range(times):
         _copy_part(run, copy, old.item_count * number)
     copy_rows(LogLine, "runs_logline old WHERE run_id = %s", [run.pk], run_id=str(copy.pk))
@@ -127,6 +135,7 @@ def _copy_part(run: Run, copy: Run, offset: int) -> None:
         [copy.dataset_version_id, run.pk],
         run_id=str(copy.pk), seq=seq, item_id="item.id",
     )  # fmt: skip
+    learn_sizes()
     for model in (Attempt, Score):
         copy_rows(
             model,

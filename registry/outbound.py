@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
@@ -51,6 +52,16 @@ def is_public(address: Address) -> bool:
     return address.is_global and not odd and not getattr(address, "is_site_local", False)
 
 
+@lru_cache(maxsize=4096)
+def read(text: str) -> tuple[Address, bool] | None:
+    """The literal address and whether it is public; None for what is no canonical address."""
+    try:
+        address = plain(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+    return address, is_public(address)
+
+
 class Gate:
     """Public addresses pass; others only if an entry of the allow-list (CIDR or host name) names them."""
 
@@ -66,13 +77,13 @@ class Gate:
 
     def permits(self, text: str) -> bool:
         """Whether this literal address may be reached. What is no canonical address may not."""
-        try:
-            address = plain(ipaddress.ip_address(text))
-        except ValueError:
+        known = read(text)
+        if known is None:
             return False
-        if is_public(address):
-            return True
-        return any(address.version == network.version and address in network for network in self.networks)
+        address, public = known
+        return public or any(
+            address.version == network.version and address in network for network in self.networks
+        )
 
     def permits_host(self, host: str, text: str) -> bool:
         if self.permits(text):
