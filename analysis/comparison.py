@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.kept import kept
 from analysis.outcomes import Code, Outcomes, Words, answers_of, contents_of, outcomes_of, sections_of
 from analysis.stats.intervals import t_interval, wilson
 from analysis.stats.multiplicity import holm
@@ -327,11 +328,18 @@ def _sections(run: Run, items: Integers) -> tuple[list[str], Integers]:
 
 def _meeting(runs: Sequence[Run], found: Sequence[Outcomes]) -> list[Integers]:
     """Per run, where its array holds the items that all runs have, in the first run's order."""
-    keys: list[npt.NDArray[Any]] = [each.items for each in found]
-    if len({run.dataset_version_id for run in runs}) > 1:
-        keys = [_contents(run, each) for run, each in zip(runs, found, strict=True)]
-    if all(np.array_equal(key, keys[0]) for key in keys) and keys[0].dtype == np.int64:
-        return [np.arange(len(keys[0]))] * len(keys)
+    alike = len({run.dataset_version_id for run in runs}) == 1
+    if alike and all(np.array_equal(each.items, found[0].items) for each in found):
+        return [np.arange(len(found[0].items))] * len(found)
+    known = [(run.pk, run.created_at, len(each.items)) for run, each in zip(runs, found, strict=True)]
+    return kept.of(("meeting", *known), lambda: _met(runs, found, by_id=alike))
+
+
+def _met(runs: Sequence[Run], found: Sequence[Outcomes], by_id: bool) -> list[Integers]:
+    """By the items' ids, or across versions by their contents: sorting is slow, and items of a run stay."""
+    keys: list[npt.NDArray[Any]] = [
+        each.items if by_id else _contents(run, each) for run, each in zip(runs, found, strict=True)
+    ]
     shared = reduce(np.intersect1d, keys)
     places = []
     for key in keys:

@@ -30,7 +30,7 @@ def learn_sizes() -> None:
     """PostgreSQL plans by what it last saw of a table, which is not what this transaction has written."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE datasets_item, runs_trial")
+            cursor.execute("ANALYZE datasets_item, runs_trial, runs_score")
 
 
 def quoted(name: str) -> str:

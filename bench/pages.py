@@ -118,7 +118,7 @@ def pages(database: str, base_url: str, items: int, times: Sequence[int]) -> Ite
     from django.conf import settings
     from django.test import Client
 
-    from bench.enlarge import enlarged, judged, twin
+    from bench.enlarge import enlarged, judged, learn_sizes, twin
     from runs.models import Run
     from workspaces.models import User
 
@@ -131,9 +131,11 @@ def pages(database: str, base_url: str, items: int, times: Sequence[int]) -> Ite
         runs.append(enlarged(run_id, larger))
         print(f"{database}: {larger} times as large in {time.perf_counter() - started:.0f} s", flush=True)
     judged(run_id, JUDGES)
+    twins = {run: twin(run) for run in runs}
+    learn_sizes()
     client.get("/w/bench/runs/")  # templates and connections are not what a first time measures
     for run in Run.objects.filter(pk__in=runs).order_by("total"):
-        for name, path in paths(run, twin(run.pk), items // 2).items():
+        for name, path in paths(run, twins[run.pk], items // 2).items():
             line = {"case": "page", "page": name, "database": database, "items": run.total}
             yield line | asked(script if path.startswith("/api/") else client, path)
 
