@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from runs.models import Trial
 
 LOOK_S = 0.03
-FIRST_ROWS = 2_000
+FIRST_ROWS = 500
 FASTER = 8  # the next step is at most so many times as large
 
 
