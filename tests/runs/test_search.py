@@ -13,13 +13,14 @@ from workspaces.models import User
 
 Launched = Callable[..., Run]
 ITEMS = FIRST_ROWS + 100
+LATE, LATER = FIRST_ROWS + 50, FIRST_ROWS + 60
 
 
 @pytest.fixture
 def run(launched: Launched) -> Run:
     """Pending; found are the second, and two beyond the first step."""
     run = launched(ITEMS, scorers=[{"key": "numeric"}, {"key": "contains"}])
-    Trial.objects.filter(run=run, seq__in=(2, 2050, 2060)).update(response="a pearl")
+    Trial.objects.filter(run=run, seq__in=(2, LATE, LATER)).update(response="a pearl")
     return run
 
 
@@ -38,17 +39,17 @@ def pearls(run: Run, start: int, end: int, wanted: int = 26) -> Look:
 
 
 def test_it_looks_both_ways_until_enough_is_found(run: Run) -> None:
-    assert pearls(run, 0, ITEMS) == Look([2, 2050, 2060], None)
-    assert pearls(run, 0, ITEMS, wanted=2).found == [2, 2050]
-    assert pearls(run, 2060, 1) == Look([2050, 2], None)
+    assert pearls(run, 0, ITEMS) == Look([2, LATE, LATER], None)
+    assert pearls(run, 0, ITEMS, wanted=2).found == [2, LATE]
+    assert pearls(run, LATER, 1) == Look([LATE, 2], None)
     assert pearls(run, 2, 1) == Look([], None)
     assert pearls(run, ITEMS, ITEMS) == Look([], None)
 
 
 def test_it_stops_in_time_and_says_where(run: Run, hurried: None) -> None:
     assert pearls(run, 0, ITEMS) == Look([2], FIRST_ROWS)
-    assert pearls(run, FIRST_ROWS, ITEMS) == Look([2050, 2060], None)
-    assert pearls(run, ITEMS + 1, 1) == Look([2060, 2050], ITEMS + 1 - FIRST_ROWS)
+    assert pearls(run, FIRST_ROWS, ITEMS) == Look([LATE, LATER], None)
+    assert pearls(run, ITEMS + 1, 1) == Look([LATER, LATE], ITEMS + 1 - FIRST_ROWS)
 
 
 def test_a_page_shows_what_was_found_and_goes_on(client: Client, run: Run, hurried: None) -> None:
@@ -59,10 +60,10 @@ def test_a_page_shows_what_was_found_and_goes_on(client: Client, run: Run, hurri
     assert f"?q=pearl&amp;after={FIRST_ROWS}" in first.content.decode()
     part = {"hx-request": "true", "hx-target": "search-on"}
     last = client.get(f"{url}?q=pearl&after={FIRST_ROWS}", headers=part)
-    assert [trial.seq for trial in last.context["trials"].rows] == [2050, 2060]
+    assert [trial.seq for trial in last.context["trials"].rows] == [LATE, LATER]
     assert f"Looked through all {ITEMS:,} items" in last.content.decode()
-    back = client.get(f"{url}?q=pearl&before=2050").context["trials"]
-    assert [trial.seq for trial in back.rows] == [] and back.newer == str(2050 - FIRST_ROWS)
+    back = client.get(f"{url}?q=pearl&before={LATE}").context["trials"]
+    assert [trial.seq for trial in back.rows] == [] and back.newer == str(LATE - FIRST_ROWS)
     assert [
         trial.seq for trial in client.get(f"{url}?q=pearl&before={back.newer}").context["trials"].rows
     ] == [2]
@@ -75,8 +76,8 @@ def test_without_a_hit_it_says_so_only_at_the_end(client: Client, run: Run, hurr
 
 
 def test_the_drawer_steps_as_far_as_it_sees(client: Client, run: Run, hurried: None) -> None:
-    context = client.get(f"/w/alpha/runs/{run.pk}/?q=pearl&item=2050").context
-    assert (context["previous"], context["following"]) == (None, 2060)
+    context = client.get(f"/w/alpha/runs/{run.pk}/?q=pearl&item={LATE}").context
+    assert (context["previous"], context["following"]) == (None, LATER)
 
 
 def test_waiting_items_are_listed_in_order_whatever_their_state(client: Client, run: Run) -> None:
