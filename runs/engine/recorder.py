@@ -1,4 +1,4 @@
-"""The recorder of a slice: writes what came of its calls in batches, every 100 ms to 300 ms."""
+"""The recorder of a slice: writes what came of its calls in batches, every 100 to 200 ms."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from runs.engine.recording import Recorded
 from runs.engine.showing import Showing
 
 RECORD_EVERY_S = 0.1
-RECORD_ENOUGH, RECORD_WITHIN_S = 32, 0.25  # fewer than that wait for more: a batch costs more than its rows
+RECORD_ENOUGH, RECORD_WITHIN_S = 32, 0.2  # fewer than that wait for more: a batch costs more than its rows
 RECORD_MOST = 400
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 FULL_EVERY_S = 2.0
