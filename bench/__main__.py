@@ -22,7 +22,6 @@ from bench.stores import Stores, stores
 
 EXTRA = ("growth", "launch", "fairness", "judging")
 ONCE = ("client", "naive")  # further rows, at the middle concurrency alone
-SLOW_S = 30  # a cell that takes longer by its limit alone is measured once
 PART_AT_500_MS = 4  # a quarter of the items
 
 
@@ -42,10 +41,6 @@ class Wish:
         for latency in self.latencies:
             for in_flight in self.in_flight:
                 yield Cell(latency, in_flight, self.items // PART_AT_500_MS if latency >= 500 else self.items)
-
-    def repetitions_of(self, cell: Cell) -> int:
-        slow = cell.limit is not None and cell.items / cell.limit > SLOW_S
-        return 1 if slow else self.repetitions
 
     def cases_of(self, cell: Cell) -> list[str]:
         middle = self.in_flight[len(self.in_flight) // 2]
@@ -104,7 +99,7 @@ def matrix(made: Stores, wish: Wish, say: Callable[[str], None]) -> Iterator[lis
         found: dict[str, list[Row]] = {name: [] for name in wish.cases_of(cell)}
         with ExitStack() as stack:
             ready = {name: stack.enter_context(CASES[name](made, cell, wish.items)) for name in found}
-            for number in range(wish.repetitions_of(cell)):
+            for number in range(wish.repetitions):
                 for name, measure in ready.items():
                     found[name].append(measure().compared(found.get("bare", [])))
                     say(
