@@ -151,8 +151,6 @@ class Host:
             pump = self._pumps[run_id] = Pump(shared, plan, slice_s, on_record)
             pump.recorder.progress = await database.run(progress_of, run_id)
             pump.reached = pump.recorder.progress.done > 0
-            pump.expect()
-            await shared.gates.sync(database)
             await pump.showing.announce()
             await pump.run()
             if await database.run(leases.finish, run_id):

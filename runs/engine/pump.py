@@ -97,15 +97,11 @@ class Pump:
         endpoint = self.plan.endpoint
         return self.shared.gates.gate(endpoint.provider_id or 0, self.plan.limits) if endpoint else None
 
-    def expect(self) -> None:
-        """The run's calls are about to come, so its provider's next sync asks for places for them."""
-        if self.gate:
-            self.gate.expect(min(self.plan.concurrency, self.plan.total))
-
     async def run(self) -> None:
         """Until nothing is left, the slice is over and others wait, or the run is paused or canceled."""
         if not await self._look():
             return
+        await self._ask_for_places()
         recorder = asyncio.create_task(self.recorder.run())
         keeper = asyncio.create_task(self._keep())
         window = asyncio.create_task(self._feed())
@@ -333,8 +329,8 @@ class Pump:
     async def _keep(self) -> None:
         """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
         while True:
-            soon = time.monotonic() < self.started + STARTING_S or bool(self.gate and self.gate.owed)
-            await asyncio.sleep(LOOK_SOON_S if soon else LOOK_EVERY_S)
+            owed, starting = bool(self.gate and self.gate.owed), time.monotonic() < self.started + STARTING_S
+            await asyncio.sleep(LOOK_SOON_S if owed or starting else LOOK_EVERY_S)
             now = time.monotonic()
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
@@ -346,8 +342,8 @@ class Pump:
                     self._disk_full()
             if not await self._look():
                 return
-            if soon:
-                await self.shared.gates.sync(self.shared.database)
+            if owed or (starting and self.share < self.plan.concurrency):  # others need what this one holds
+                await self._ask_for_places()
             await self.showing.show_hold(self.gate.held() if self.gate else None)
 
     async def _look(self) -> bool:
@@ -357,6 +353,12 @@ class Pump:
             self._obey(status)
             self.share = max(1, -(-self.plan.concurrency // max(1, pumps)))
         return bool(status)
+
+    async def _ask_for_places(self) -> None:
+        """At the provider, for this process's share of the run's calls: also for those yet to come."""
+        if self.gate:
+            self.gate.expect(max(0, min(self.share, self.plan.total) - self.busy))
+        await self.shared.gates.sync(self.shared.database)
 
     async def _renew(self, now: float) -> None:
         """Leases go on; a key, a limit or a price that someone changed counts from now on."""
