@@ -158,9 +158,7 @@ async def test_a_newcomer_gets_a_call_at_once_and_its_share_as_soon_as_it_is_fre
     assert 0.4 < mine.rate_share < 0.7
 
 
-async def test_processes_that_start_together_share_after_one_sync_of_each(
-    process: Callable[..., Process],
-) -> None:
+async def test_processes_that_start_together_share_at_once(process: Callable[..., Process]) -> None:
     """Before any call: each tells how many are about to come, and knows that it is owed places."""
     a, b = process("a"), process("b")
     mine, theirs = a.gate(), b.gate()
