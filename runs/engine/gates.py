@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError
 from runs.engine import sharing
 from runs.engine.circuit import FAILING, NO_WORD_OF_IT, OPENS_AFTER, Circuit, open_s
 from runs.engine.database import DatabaseThread
+from runs.engine.disk import DiskFull
 from runs.engine.pace import Bucket
 from runs.engine.sharing import News, Orders, Report
 
@@ -65,6 +66,7 @@ class Gate:
         self._closed_until = 0.0
         self._halved_at = 0.0
         self._lines: dict[int, OrderedDict[asyncio.Future[bool], int]] = {}  # by run; the first one is next
+        self._expected: dict[int, int] = {}  # by run, since the last count
         self._timer: asyncio.TimerHandle | None = None
         self._admission_due = False
         self._requests: Bucket | None = None
@@ -78,9 +80,19 @@ class Gate:
         """Held while a call of about so many tokens is in flight."""
         return Place(self, run_id, tokens)
 
-    def expect(self, calls: int) -> None:
-        """So many are about to come: the next sync asks for places for them."""
-        self.peak = max(self.peak, self.in_flight + self.queued + calls)
+    def expect(self, run_id: int, calls: int) -> None:
+        """So many of a run are about to come: the next sync asks for places for them."""
+        self._expected[run_id] = calls
+        self.peak = max(self.peak, self.desired)
+
+    @property
+    def desired(self) -> int:
+        """Calls that are here and those that are about to come."""
+        return self.in_flight + self.queued + sum(self._expected.values())
+
+    def stand_still(self) -> None:
+        """No more calls in flight than now, until a sync has said how many: others count on what it tells."""
+        self.width = min(self.width, max(1, self.in_flight + self.queued))
 
     def enter(self, tokens: int) -> None:
         self.in_flight += 1
@@ -310,16 +322,15 @@ class Gate:
         bucket.set_rate(per_minute * self.rate_share, now, fresh)
         return bucket
 
-    def report(self, provider_id: int) -> Report | None:
-        """What the others must know; None when there is nothing to say. Takes the news away."""
-        peak, self.peak = self.peak, self.in_flight + self.queued
-        self.idle = 0 if peak else self.idle + 1
-        if self.idle > IDLE_SYNCS:
-            self.wanted = 0
-        elif peak > self.wanted or 0 < peak < self.wanted * KEPT_WHILE_ABOVE:
-            self.wanted = peak
-        if self.idle <= IDLE_SYNCS:
-            self.wanted = max(1, self.wanted)
+    def report(self, provider_id: int, counts: bool = True) -> Report | None:
+        """What the others must know; None when there is nothing to say. Takes the news away.
+
+        Once a second it `counts` what was wanted at most; in between what is wanted now is told, if known.
+        """
+        if counts:
+            self._count()
+        elif self._expected:
+            self.wanted = self.peak = max(1, self.desired)
         if not self.wanted and not self.listed and self.news == News():
             return None
         news, self.news = self.news, News()
@@ -335,6 +346,17 @@ class Gate:
             news=news,
             at=time.monotonic(),
         )
+
+    def _count(self) -> None:
+        self._expected.clear()
+        peak, self.peak = self.peak, self.in_flight + self.queued
+        self.idle = 0 if peak else self.idle + 1
+        if self.idle > IDLE_SYNCS:
+            self.wanted = 0
+        elif peak > self.wanted or 0 < peak < self.wanted * KEPT_WHILE_ABOVE:
+            self.wanted = peak
+        if self.idle <= IDLE_SYNCS:
+            self.wanted = max(1, self.wanted)
 
     def obey(self, orders: Orders) -> None:
         """What a sync says."""
@@ -369,9 +391,10 @@ class Gate:
         elif not circuit.sent:
             circuit.granted = True
 
-    def forget_orders(self, news: News) -> None:
-        """The sync failed: its news is told again, the last orders stand."""
-        self.news = news.then(self.news)
+    def without_orders(self, news: News) -> None:
+        """The sync failed, or nobody shares the provider: news is told again, the last orders stand."""
+        self.news, self.owed = news.then(self.news), False
+        self._set_width()
 
 
 class Place:
@@ -415,22 +438,26 @@ class Gates:
     def in_flight(self) -> int:
         return sum(gate.in_flight for gate in self._gates.values())
 
-    async def sync(self, database: DatabaseThread) -> None:
-        """Tells other processes what this one wants and has learned, and obeys what follows from theirs."""
+    async def sync(self, database: DatabaseThread, counts: bool = True) -> None:
+        """Tells other processes what this one wants and has learned, and obeys what follows from theirs.
+
+        Those that count come once a second: see `Gate.report`.
+        """
         async with self._syncing:
-            found = (gate.report(provider_id) for provider_id, gate in self._gates.items())
+            found = (gate.report(provider_id, counts) for provider_id, gate in self._gates.items())
             reports = [report for report in found if report is not None]
             if not reports:
                 return
             try:
                 orders = await database.run(sharing.exchange, self.owner, reports)
-            except (DatabaseError, InterfaceError) as error:
+            except (DatabaseError, InterfaceError, DiskFull) as error:
                 logger.warning("the last shares of the providers' limits stand: %s", error)
                 for report in reports:
-                    self._gates[report.provider_id].forget_orders(report.news)
+                    self._gates[report.provider_id].without_orders(report.news)
                 return
-            for provider_id, order in orders.items():
-                self._gates[provider_id].obey(order)
+            for report in reports:
+                gate, order = self._gates[report.provider_id], orders.get(report.provider_id)
+                gate.obey(order) if order else gate.without_orders(News())
 
     async def leave(self, database: DatabaseThread) -> None:
         """The process ends: its shares go to the others at once."""

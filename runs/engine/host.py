@@ -192,6 +192,8 @@ class Host:
         if not (orphans := await self._orphans(shared)):
             return
         await asyncio.sleep(MESSAGE_S)
+        if _ending[0]:
+            return
         for run_id in sorted(orphans & await self._orphans(shared)):
             if self._may_start(run_id):
                 self._start(shared, run_id, settings.ENGINE_SLICE_S)
@@ -212,7 +214,7 @@ class Host:
         """The next tick tries again."""
         try:
             await work
-        except (DatabaseError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError, disk.DiskFull) as error:
             logger.warning("engine: %s", error)
 
     # -- the end -------------------------------------------------------------------------------------

@@ -356,9 +356,21 @@ class Pump:
 
     async def _ask_for_places(self) -> None:
         """At the provider, for this process's share of the run's calls: also for those yet to come."""
-        if self.gate:
-            self.gate.expect(max(0, min(self.share, self.plan.total) - self.busy))
-        await self.shared.gates.sync(self.shared.database)
+        if not self.gate:
+            return
+        self.gate.expect(self.plan.run_id, self._to_come())
+        if self.share < self.plan.concurrency:
+            self.gate.stand_still()
+        # A sync that is cut short would leave others with what this process does not obey.
+        await asyncio.shield(self.shared.gates.sync(self.shared.database, counts=False))
+
+    def _to_come(self) -> int:
+        """Calls that will want a place soon, besides those that have one or wait for it."""
+        if self.drain or self.dry:
+            return 0
+        progress = self.recorder.progress
+        left = 1 if self.plan.judge else progress.total - progress.done
+        return max(0, min(self.share, left) - self.busy)
 
     async def _renew(self, now: float) -> None:
         """Leases go on; a key, a limit or a price that someone changed counts from now on."""

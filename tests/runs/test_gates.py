@@ -18,6 +18,7 @@ from runs.engine.circuit import OPENS_AFTER, open_s
 from runs.engine.gates import TOGETHER, Gate, Gates, Limits
 from runs.engine.leases import Claimed
 from runs.engine.pace import Bucket
+from runs.engine.sharing import News
 
 
 async def calls(gate: Gate, run_id: int, count: int, order: list[int], tokens: int = 0) -> None:
@@ -67,6 +68,28 @@ async def test_places_that_come_free_together_are_taken_few_in_a_turn_of_the_loo
     assert max(after - before for before, after in pairwise(seen)) <= TOGETHER
     await waiting
     assert len(order) == 40
+
+
+async def test_between_counts_a_share_is_kept_and_what_is_expected_is_told() -> None:
+    gate = Gate(Limits(12))
+
+    def told(counts: bool = False) -> int:
+        report = gate.report(1, counts)
+        assert report
+        return report.wanted
+
+    await one_call(gate, "ok")
+    assert told(counts=True) == 1
+    assert [told() for _ in range(5)] == [1] * 5  # an idle second is not over with each sync
+    gate.expect(7, 10)
+    gate.expect(8, 2)
+    assert told() == 12
+    gate.expect(7, 3)
+    assert told() == 5 and told(counts=True) == 5
+    gate.stand_still()
+    assert gate.width == 1
+    gate.without_orders(News())
+    assert gate.width == 12
 
 
 async def test_a_small_run_beside_a_large_one_gets_its_share_at_once() -> None:

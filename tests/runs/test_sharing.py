@@ -162,9 +162,9 @@ async def test_processes_that_start_together_share_at_once(process: Callable[...
     """Before any call: each tells how many are about to come, and knows that it is owed places."""
     a, b = process("a"), process("b")
     mine, theirs = a.gate(), b.gate()
-    mine.expect(12)
+    mine.expect(1, 12)
     await a.sync()
-    theirs.expect(12)
+    theirs.expect(2, 12)
     await b.sync()
     assert (mine.ceiling, mine.owed, theirs.ceiling, theirs.owed) == (12, False, 1, True)
     await a.sync()
