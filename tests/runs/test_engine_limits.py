@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -12,12 +12,9 @@ from django.utils import timezone
 
 from registry.client import Client
 from registry.models import RegisteredModel
-from runs.engine import leases, recording
+from runs.engine import leases
 from runs.engine.check import check_run
 from runs.engine.host import Host, host, run_to_end
-from runs.engine.outcomes import Outcome
-from runs.engine.recorder import RECORD_ENOUGH, RECORD_WITHIN_S
-from runs.engine.recording import Recorded
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
 from runs.services import run_resume
 from tests.services import wait_until
@@ -167,25 +164,6 @@ def _to_end(process: Host, run_id: int) -> None:
         process.pump(run_id, 30)
         time.sleep(0.1)
     connection.close()
-
-
-def test_few_answers_wait_for_more_before_they_are_recorded(
-    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batches: list[int] = []
-    real = recording.record
-
-    def counted(run_id: int, outcomes: Sequence[Outcome], *rest: Any) -> Recorded:
-        batches.append(len(outcomes))
-        return real(run_id, outcomes, *rest)
-
-    monkeypatch.setattr(recording, "record", counted)
-    stub.reset(latency_ms=20)
-    run, began = launched(120, concurrency=2), time.monotonic()
-    ended(run)
-    took_s = time.monotonic() - began
-    assert sum(batches) == 120
-    assert len(batches) <= took_s / RECORD_WITHIN_S + 120 / RECORD_ENOUGH + 3
 
 
 def test_a_small_run_gets_one_process_alone(launched: Launched) -> None:
