@@ -50,9 +50,9 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), RECORD_EVERY_S)
             late = time.monotonic() - self._recorded_at >= RECORD_WITHIN_S
-            if late or self._due.is_set() or len(self.outcomes) >= RECORD_ENOUGH:
+            if late or self._due.is_set() or self._enough():
                 self._due.clear()
-                await self.flush()
+                await self._record_known()
             await self.showing.show()
             if time.monotonic() > self._summary_due:
                 await self._summarise()
@@ -65,11 +65,22 @@ class Recorder:
         self.closing = True
         self.hurry()
 
+    def _enough(self) -> bool:
+        return len(self.outcomes) >= RECORD_ENOUGH
+
+    async def _record_known(self) -> None:
+        """What has come by now. Few that come while it is written wait: else a slow database gets slower."""
+        left = len(self.outcomes)
+        while left > 0 or self._enough():
+            left -= await self._record()
+
     async def flush(self) -> None:
+        """Everything, also what comes meanwhile."""
         while self.outcomes:
             await self._record()
 
-    async def _record(self) -> None:
+    async def _record(self) -> int:
+        """How many outcomes the batch had."""
         batch = self.outcomes[:RECORD_MOST]
         lines = self.progress.lines(batch)
         state = await self._write(batch, lines)
@@ -77,6 +88,7 @@ class Recorder:
         del self.outcomes[: len(batch)]
         self.recorded(batch, state)
         await self.showing.announce(state.sequence)
+        return len(batch)
 
     async def _write(self, batch: list[Outcome], lines: list[tuple[str, str]]) -> Recorded:
         while True:

@@ -136,6 +136,17 @@ def test_versions_meet_by_content(alpha: Workspace, dataset: Dataset, scored_run
     assert (found.left_out[0].elsewhere, found.left_out[1].elsewhere) == (2, 2)
 
 
+def test_where_versions_meet_is_found_once(
+    alpha: Workspace, dataset: Dataset, scored_run: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"prompt": text, "section": ""} for text in ("one", "two", "three")]
+    ids = [scored_run(dataset(rows), [1, 0, 1]).pk, scored_run(dataset(rows[1:]), [0, 0]).pk]
+    first = compare(alpha, ids)
+    monkeypatch.setattr("analysis.comparison._met", lambda *anything, **more: pytest.fail("sorted again"))
+    again = compare(alpha, ids)
+    assert again.items.tolist() == first.items.tolist() and again.n == 2
+
+
 def test_nothing_in_common(alpha: Workspace, dataset: Dataset, scored_run: Made) -> None:
     rows = [[{"prompt": text, "section": ""}] for text in ("one", "two")]
     found = compare(alpha, [scored_run(dataset(row), [1]).pk for row in rows])

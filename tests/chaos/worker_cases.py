@@ -152,8 +152,8 @@ def next_victim(job: Job, seen: int) -> int:
 
 def kill_caller(lab: Lab, port: int) -> None:
     """The process whose call is held; Celery replaces a child, the harness a whole portal."""
-    pid = process_at(port, lab.site.groups())
-    assert pid, f"no worker calls from port {port}"
+    # Asked again: the kernel's list of connections may leave some out while others come and go.
+    pid = wait_until(lambda: process_at(port, lab.site.groups()), f"a worker's call from port {port}", 5)
     os.kill(pid, signal.SIGKILL)
     for number, worker in enumerate(lab.site.workers):
         if worker.process.pid == pid:

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from django.db import connection
 from django.utils import timezone
 
 from registry.client import Client
-from registry.models import RegisteredModel
-from runs.engine import leases
+from registry.models import Provider, RegisteredModel
+from runs.engine import leases, recording
 from runs.engine.check import check_run
 from runs.engine.host import Host, host, run_to_end
+from runs.engine.outcomes import Outcome
+from runs.engine.recorder import RECORD_ENOUGH, RECORD_WITHIN_S, Recorder
+from runs.engine.recording import Recorded
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
 from runs.services import run_resume
 from tests.services import wait_until
@@ -164,6 +168,58 @@ def _to_end(process: Host, run_id: int) -> None:
         process.pump(run_id, 30)
         time.sleep(0.1)
     connection.close()
+
+
+def test_processes_that_start_together_have_their_places_at_once(
+    launched: Launched, model: Models, provider: Callable[..., Provider], stub: StubEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The provider allows no more than the run wants, and the first to ask is given all of it: without asking
+    again it would be a tick until the second one has its half."""
+    monkeypatch.setattr("runs.engine.host.TICK_S", 60.0)
+    both, take_run = threading.Barrier(2, timeout=10), leases.take_run
+
+    def take_together(run_id: int, owner: str) -> bool:
+        taken = take_run(run_id, owner)
+        both.wait()
+        return taken
+
+    monkeypatch.setattr(leases, "take_run", take_together)
+    stub.reset(latency_ms=3_000)
+    run = launched(1_200, target=model(provider=provider(concurrency=24)), concurrency=24)
+    other = Host()
+    threads = [threading.Thread(target=_to_end, args=(each, run.pk)) for each in (host(), other)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: stub.stats.max_in_flight == 24, "all places in use")
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.PAUSED)
+    for thread in threads:
+        thread.join(60)
+    other.stop()
+    assert stub.stats.max_in_flight == 24 and check_run(run.pk) == {}
+
+
+def test_few_answers_wait_for_more_before_they_are_recorded(
+    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where writing is slow, so that answers come meanwhile."""
+    batches: list[tuple[float, float, int]] = []
+    real = recording.record
+
+    def slow(run_id: int, outcomes: Sequence[Outcome], *rest: Any) -> Recorded:
+        began = time.monotonic()
+        time.sleep(0.05)
+        state = real(run_id, outcomes, *rest)
+        batches.append((began, time.monotonic(), len(outcomes)))
+        return state
+
+    monkeypatch.setattr(recording, "record", slow)
+    monkeypatch.setattr(Recorder, "hurry", lambda self: None)  # whatever is in hand
+    stub.reset(latency_ms=10)
+    ended(launched(200, concurrency=4))
+    assert sum(size for *_, size in batches) == 200 and len(batches) > 2
+    for (_, before, _), (began, _, size) in pairwise(batches):
+        assert size >= RECORD_ENOUGH or began - before >= RECORD_WITHIN_S
 
 
 def test_a_small_run_gets_one_process_alone(launched: Launched) -> None:

@@ -388,3 +388,11 @@ def test_an_open_circuit_waits_ever_longer_up_to_a_minute() -> None:
     for failures, longest in ((8, 5), (9, 10), (10, 20), (11, 40), (12, 60), (500, 60)):
         waits = [open_s(failures) for _ in range(50)]
         assert longest * 0.8 <= min(waits) < max(waits) <= longest
+
+
+def test_news_adds_up() -> None:
+    first = News(closed_until=5, failed=3, answered=True)
+    assert first.then(News(closed_until=4, failed=2)) == News(5, True, 5)
+    assert first.then(News(answered=True, failed=1)) == News(5, True, 1)
+    opened = News(failed=8, opened_until=9, reason="8 failed")
+    assert opened.then(News(answered=True, verdict="ok")).opened_until == 0

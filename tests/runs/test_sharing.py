@@ -22,8 +22,9 @@ from runs.engine import circuit, sharing
 from runs.engine.circuit import OPENS_AFTER
 from runs.engine.clock import now_ms
 from runs.engine.database import DatabaseThread
+from runs.engine.disk import DiskFull
 from runs.engine.gates import Gate, Gates, Limits
-from runs.engine.sharing import News, Report, shares
+from runs.engine.sharing import Report, shares
 from runs.models import ProviderDemand, ProviderHold
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -469,14 +470,18 @@ async def test_failures_in_a_row_count_over_all_processes(process: Callable[...,
 
 
 class Away(DatabaseThread):
-    """Its server cannot be reached."""
+    """Its server cannot be reached, or can write nothing."""
+
+    def __init__(self, error: Exception):
+        self.error = error
 
     async def run(self, *anything: Any) -> Any:
-        raise OperationalError("gone")
+        raise self.error
 
 
+@pytest.mark.parametrize("error", [OperationalError("gone"), DiskFull("full")])
 async def test_without_the_database_the_last_shares_stand_and_news_is_kept(
-    process: Callable[..., Process],
+    process: Callable[..., Process], error: Exception
 ) -> None:
     a, b = process("a"), process("b")
     mine, theirs = a.gate(), b.gate()
@@ -484,17 +489,9 @@ async def test_without_the_database_the_last_shares_stand_and_news_is_kept(
     await b.sync()
     await a.sync()
     mine.learned("rate_limited", 60_000)
-    await a.gates.sync(Away())
+    await a.gates.sync(Away(error))
     assert mine.ceiling == 1
     mine.learned("ok")
     await a.sync()
     await b.sync()
     assert theirs.held() is not None
-
-
-def test_news_adds_up() -> None:
-    first = News(closed_until=5, failed=3, answered=True)
-    assert first.then(News(closed_until=4, failed=2)) == News(5, True, 5)
-    assert first.then(News(answered=True, failed=1)) == News(5, True, 1)
-    opened = News(failed=8, opened_until=9, reason="8 failed")
-    assert opened.then(News(answered=True, verdict="ok")).opened_until == 0
