@@ -136,6 +136,17 @@ def test_versions_meet_by_content(alpha: Workspace, dataset: Dataset, scored_run
     assert (found.left_out[0].elsewhere, found.left_out[1].elsewhere) == (2, 2)
 
 
+def test_sections_without_common_items_are_left_out(
+    alpha: Workspace, dataset: Dataset, scored_run: Made
+) -> None:
+    rows = [{"prompt": name * n, "section": name} for name in "abc" for n in (1, 2, 3)]
+    ids = [scored_run(dataset(rows), [1] * 9).pk, scored_run(dataset(rows[3:]), [1, 0, 0, 1, 1, 0]).pk]
+    found = compare(alpha, ids).sections()
+    assert [(row.name, row.n) for row in found] == [("b", 3), ("c", 3)]
+    shown = [row.differences[1].interval.value for row in found if row.differences[1]]
+    assert shown == pytest.approx([-2 / 3, -1 / 3])
+
+
 def test_where_versions_meet_is_found_once(
     alpha: Workspace, dataset: Dataset, scored_run: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
