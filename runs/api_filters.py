@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from runs.models import Run, RunStatus, Trial, TrialState
@@ -31,9 +32,13 @@ class RunFilter(filters.FilterSet):  # type: ignore[misc]
 
 class TrialListFilter(filters.FilterSet):  # type: ignore[misc]
     state = filters.MultipleChoiceFilter(choices=TrialState.choices)
-    passed = filters.BooleanFilter(help_text="The first scorer's verdict")
+    passed = filters.BooleanFilter(method="with_verdict", help_text="The first scorer's verdict")
     section = filters.CharFilter(help_text="Exactly")
 
     class Meta:
         model = Trial
         fields: ClassVar[list[str]] = []
+
+    def with_verdict(self, trials: QuerySet[Trial], name: str, passed: bool) -> QuerySet[Trial]:
+        """Only done trials have one, and only they are in its index."""
+        return trials.filter(state=TrialState.DONE, passed=passed)

@@ -113,7 +113,7 @@ def _insert(run_id: int, most_passes: int, item_ids: list[int] | None) -> Counte
                         AND other.epoch = mine.epoch AND other.state = 'done'
                 ))
             ORDER BY mine.seq, pass.n
-            ON CONFLICT (run_id, item_id, epoch) DO NOTHING
+            ON CONFLICT (item_id, run_id, epoch) DO NOTHING
             RETURNING run_id
             """,  # noqa: S608 (constants only)
             [most_passes, run_id, run_id, *given],

@@ -12,9 +12,15 @@ class Trial(models.Model):
     """One item of a run in one turn (`runs.variations`: epoch and variant). Columns have database defaults:
     a launch inserts by SELECT."""
 
-    # No index of their own for keys that begin another one: each would be written with every answer.
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials", db_index=False)
-    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="trials")
+    # No index of their own for keys that begin another one: each would be written with every answer. Nor does
+    # the database look up each row's run and item, which took as long as the rest of a launch: trials are
+    # made from both in a transaction that holds the run, and the run's version keeps its items.
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, related_name="trials", db_index=False, db_constraint=False
+    )
+    item = models.ForeignKey(
+        Item, on_delete=models.PROTECT, related_name="trials", db_index=False, db_constraint=False
+    )
     epoch = models.PositiveSmallIntegerField(
         db_default=1, help_text="Of a judging: (epoch of what is judged - 1) * passes + pass, from 1"
     )
@@ -70,13 +76,13 @@ class Trial(models.Model):
     class Meta:
         ordering = ["seq"]
         constraints = [
-            models.UniqueConstraint(fields=["run", "item", "epoch"], name="trial_once"),
+            models.UniqueConstraint(fields=["item", "run", "epoch"], name="trial_once"),
             models.UniqueConstraint(fields=["run", "seq"], name="trial_seq_once"),
             models.CheckConstraint(condition=Q(state__in=list(TrialState.values)), name="trial_state_known"),
         ]
         indexes = [
             models.Index(fields=["run", "state", "seq"], name="trial_by_state"),
-            models.Index(fields=["run", "passed", "seq"], name="trial_by_verdict"),
+            models.Index(fields=["run", "passed", "seq"], name="trial_by_verdict", condition=Q(state="done")),
             models.Index(fields=["run", "section", "seq"], name="trial_by_section"),
             models.Index(fields=["judged"], name="trial_by_judged", condition=Q(judged__isnull=False)),
             models.Index(fields=["lease_until_ms"], name="trial_leases", condition=Q(state="leased")),

@@ -402,7 +402,7 @@ def insert_trials(
     turns = epochs * (1 + sum(len(each.items) for each in varied))
     wanted, given = varying.turns_wanted(run.dataset_version, epochs, varied)
     # Where items differ in turns, their place is counted; else it is known.
-    seq = "ROW_NUMBER() OVER (ORDER BY chosen.place, epochs.epoch)" if wanted else (
+    seq = "ROW_NUMBER() OVER (ORDER BY chosen.position, epochs.epoch)" if wanted else (
         f"(chosen.place - 1) * {turns} + epochs.epoch"
     )  # fmt: skip
     column, chosen = ("id", item_ids) if item_ids else ("section", sections)
@@ -411,20 +411,21 @@ def insert_trials(
     if subset:
         kept, drawn = subset_items(subset, run.dataset_version).values("pk").query.sql_with_params()
         within = f"AND id IN ({kept}) {within}"
+    listed = ", ".join(f"({epoch})" for epoch in range(1, turns + 1))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH RECURSIVE
-            epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < %s),
+            WITH
+            epochs(epoch) AS (VALUES {listed}),
             chosen AS (
-                SELECT id, section, ROW_NUMBER() OVER (ORDER BY position) AS place
+                SELECT id, section, position, ROW_NUMBER() OVER (ORDER BY position) AS place
                 FROM datasets_item WHERE version_id = %s {within}
             )
             INSERT INTO runs_trial (run_id, item_id, epoch, seq, section)
             SELECT %s, chosen.id, epochs.epoch, {seq}, chosen.section
             FROM chosen CROSS JOIN epochs
             WHERE chosen.place <= %s {wanted}
-            ORDER BY chosen.place, epochs.epoch
+            ORDER BY chosen.position, epochs.epoch
             """,  # noqa: S608 (placeholders)
-            [turns, run.dataset_version_id, *drawn, *chosen, run.pk, limit or 2**31 - 1, *given],
+            [run.dataset_version_id, *drawn, *chosen, run.pk, limit or 2**31 - 1, *given],
         )
