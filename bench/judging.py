@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bench.growth import on_a_copy
 from bench.portal import Portal, moment
-from bench.rows import Cell, Row
+from bench.rows import Cell, Row, median
 from bench.stores import Stores, scenario
 
 ITEMS, JUDGES, LATENCY_MS, IN_FLIGHT = 1_000, 2, 50, 256
@@ -17,22 +17,28 @@ ASKS = "Is the answer right?"  # in every judge's prompt, in no item
 SCRIPT = {ASKS: '{"feedback": "It is.", "label": "Correct"}', "": "ANSWER: 2"}
 
 
-def measured(stores: Stores, database: str, items: int = ITEMS, judges: int = JUDGES) -> list[Row]:
-    """Rows of the cases `plain calls` and `judging`, of equally many calls; the second has their ratio."""
+def measured(
+    stores: Stores, database: str, repetitions: int = 1, items: int = ITEMS, judges: int = JUDGES
+) -> list[Row]:
+    """Rows of the cases `plain calls` and `judging`, of equally many calls, interleaved; the second has
+    their ratio."""
     stores.endpoint.reset(latency_ms=LATENCY_MS, script=SCRIPT)
     calls = items * (1 + judges)
-    cell = Cell(LATENCY_MS, IN_FLIGHT, calls)
+    row = Cell(LATENCY_MS, IN_FLIGHT, calls).row("plain calls", database, 1)
+    plain, judged = list[Row](), list[Row]()
     try:
         with on_a_copy(stores, database, calls) as running:
             versions = scenario(running.prepared.env, "judges", str(judges), ASKS)["judges"]
             _window_s(running, IN_FLIGHT, ())  # both are measured on a portal that is warm
-            plain = calls / _window_s(running, calls, ())
-            judged = calls / _window_s(running, items, versions)
+            for _ in range(repetitions):
+                rate = calls / _window_s(running, calls, ())
+                of_judges = calls / _window_s(running, items, versions)
+                plain.append(replace(row, window_items_per_second=rate))
+                more = {"ratio_to_plain_calls": of_judges / rate, "judges": judges}
+                judged.append(replace(row, case="judging", window_items_per_second=of_judges, more=more))
     finally:
         stores.endpoint.reset(script=None)
-    row = cell.row("plain calls", database, 1, window_items_per_second=plain)
-    of_judges = replace(row, case="judging", window_items_per_second=judged)
-    return [row, replace(of_judges, more={"ratio_to_plain_calls": judged / plain, "judges": judges})]
+    return [median(plain), median(judged)]
 
 
 def _window_s(running: Portal, items: int, judges: Sequence[int]) -> float:

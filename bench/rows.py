@@ -116,7 +116,7 @@ def median(rows: Sequence[Row]) -> Row:
     return replace(
         rows[0],
         **values,
-        rss_mb=max(row.rss_mb or 0 for row in rows),
+        rss_mb=max((row.rss_mb for row in rows if row.rss_mb is not None), default=None),
         repetitions=len(rows),
         spread=(max(rates) - min(rates)) / (statistics.median(rates) or 1),
         more={name: middle([row.more[name] for row in rows]) for name in rows[0].more},
