@@ -92,8 +92,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         fields: ClassVar = [
             "id", "evaluation", "status", "status_reason", "alias", "label", "model", "dataset", "total",
             "done", "errored", "canceled", "retried", "cached", "accuracy", "cost", "input_tokens",
-            "output_tokens", "cost_ceiling", "token_ceiling", "held_until", "held_reason", "created_at",
-            "started_at", "finished_at",
+            "output_tokens", "usage_estimated", "cost_ceiling", "token_ceiling", "held_until", "held_reason",
+            "created_at", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -355,6 +355,8 @@ def trial_page(
     """Trials by number with item as it was asked and scores; keyset, three queries, or a few more for a
     search."""
     page = _trial_page(run, wanted, size, before, after)
+    for trial in page.rows:
+        trial.run = run
     show_as_asked(run, page.rows)
     return page
 
@@ -460,6 +462,8 @@ def trial_detail(run: Run, seq: int) -> Trial | None:
         )
         .first()
     )
+    if found:
+        found.run = run
     show_as_asked(run, [found] if found else [])
     return found
 

@@ -13,12 +13,14 @@ from workspaces.models import Workspace
 
 @dataclass(frozen=True)
 class Spent:
-    """One ceiling and what is used of it. `unit` is "usd" or "tokens"; `whole` foretells the whole run."""
+    """One ceiling and what is used of it. `unit` is "usd" or "tokens"; `whole` foretells the whole run;
+    `estimated` where answers came without usage."""
 
     unit: str
     amount: Decimal
     ceiling: Decimal
     whole: Decimal | None = None
+    estimated: bool = False
 
     @property
     def field(self) -> str:
@@ -46,7 +48,7 @@ def run_spent(run: Run) -> list[Spent]:
     ):
         if ceiling is not None:
             whole = amount + amount / answered * rest if answered > 0 and amount else None
-            bars.append(Spent(unit, amount, Decimal(ceiling), whole))
+            bars.append(Spent(unit, amount, Decimal(ceiling), whole, run.usage_estimated))
     return bars
 
 

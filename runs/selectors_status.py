@@ -207,7 +207,9 @@ def work(now: int) -> Work:
 
     at_work = PumpLease.objects.filter(run=OuterRef("pk"), until_ms__gte=now)
     active = Run.objects.filter(status__in=AT_WORK)
-    leases = leased_trials().aggregate(n=Count("lease_until_ms"), first=Min("lease_until_ms"))
+    leases = leased_trials().aggregate(
+        n=Count("lease_until_ms"), first=Min("lease_until_ms", filter=Q(lease_until_ms__gt=0))
+    )
     waiting = waiting_trials(active)
     return Work(
         runs={status: row["n"] for status, row in rows.items()},

@@ -71,6 +71,10 @@ def item_wait(trial: Trial) -> str:
     if at is not None:
         asked = trial.error_kind == "rate_limited"
         return f"{'Waiting for provider until' if asked else 'Retry at'} {time_of_day(at, seconds=True)}"
+    loaded = Trial._meta.get_field("run").is_cached(trial)  # lists ask nothing of each row
+    held = held_until(trial.run) if loaded else None
+    if held is not None and trial.state in (TrialState.PENDING, TrialState.WAITING):
+        return f"Waiting for provider until {time_of_day(held, seconds=True)}"
     crashed = trial.crashes and trial.state in (TrialState.PENDING, TrialState.LEASED)
     if crashed or (trial.state == TrialState.LEASED and trial.lease_until_ms < _grace_ms()):
         return "Retrying (worker lost)"

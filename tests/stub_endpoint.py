@@ -69,6 +69,7 @@ class Options:
     rpm: int = 0
     rpm_window_s: float = 60.0
     max_in_flight: int = 0
+    reports_usage: bool = True
 
 
 @dataclass(slots=True)
@@ -301,7 +302,10 @@ class Stub:
             return self.refuse(call.connection, 400, "no recorded answer for this model and prompt")
         self.leave(200)
         call.counts[2] += 1
-        call.connection.answer(200, wire.completion(call.model, text, wire.usage(call.prompt, text)))
+        answer = wire.completion(call.model, text, wire.usage(call.prompt, text))
+        if not self.options.reports_usage:
+            del answer["usage"]
+        call.connection.answer(200, answer)
 
     def stream(self, call: Call, delay_s: float) -> None:
         """The first piece after a fifth of the delay, the others spread over the rest."""

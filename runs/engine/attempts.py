@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from judges.scorers import Subject, Verdict
 from registry.client import CallFailed, ChatRequest, Client, Completion, EmbedRequest
+from runs.engine.asking import CHARS_PER_TOKEN
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
 from runs.engine.reading import judged, likeness
@@ -66,6 +67,12 @@ async def settled_outcome(plan: Plan, work: Work) -> Outcome:
 
 
 async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
+    inputs, outputs = completion.input_tokens, completion.output_tokens
+    estimated = plan.ceilings is not None and (inputs is None or outputs is None)
+    if estimated:  # a ceiling must hold also at an endpoint that reports no usage
+        inputs = max(0, work.tokens - plan.answer_tokens) if inputs is None else inputs
+        answered = len(completion.text) // CHARS_PER_TOKEN + 1 if plan.answer_tokens else 0
+        outputs = answered if outputs is None else outputs
     outcome = Outcome(
         work.trial,
         "done",
@@ -73,9 +80,10 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
         finish_reason=completion.finish_reason,
         latency_ms=completion.latency_ms,
         first_token_ms=completion.first_token_ms,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
-        cost=plan.cost(completion.input_tokens, completion.output_tokens),
+        input_tokens=inputs,
+        output_tokens=outputs,
+        usage_estimated=estimated,
+        cost=plan.cost(inputs, outputs),
         status_code=completion.status_code,
         cache_key=work.cache_key,
     )
@@ -127,7 +135,7 @@ async def verdicts(plan: Plan, work: Work, outcome: Outcome) -> list[tuple[str, 
 
 def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
     """Waits and tries again while attempts are left; a wait that the provider asked for uses none up."""
-    asked = failed.kind == "rate_limited" and bool(failed.retry_after_ms)
+    asked = failed.retriable and bool(failed.retry_after_ms)
     counts = not (asked and work.trial.attempt < MOST_ASKED_WAITS)
     failures = work.trial.failures + counts
     again = failed.retriable and failures < plan.max_failures

@@ -31,12 +31,14 @@ from runs.engine.plan import CannotRun, load_plan
 from runs.engine.progress import Progress
 from runs.engine.pump import Pump, Shared
 from runs.engine.recording import Recorded
+from runs.engine.showing import say
 from runs.engine.summary import summarise
 from runs.models import FINISHED_STATUSES, LogLine, Run, RunStatus, Tally
 
 STOP_WITHIN_S = 2.0
 FINISH_WITHIN_S = 6.0  # calls in flight, when the process is asked to end
 TICK_S = 1.0
+MOST_HELD = 8  # times the slots: runs at work and those that wait for their provider, which cost only memory
 REPORT_EVERY = 5  # ticks
 MESSAGE_S = 0.3  # until a free worker has heard of a launch and is at work on it
 logger = logging.getLogger(__name__)
@@ -134,7 +136,11 @@ class Host:
                 self._start(self.shared, run_id, settings.ENGINE_SLICE_S)
 
     def _may_start(self, run_id: int) -> bool:
-        return not self.over and run_id not in self._slices and len(self._slices) < settings.ENGINE_SLOTS
+        """A run whose provider is left alone takes nobody's slot."""
+        held = sum(pump.is_held for pump in self._pumps.values())
+        slots = settings.ENGINE_SLOTS
+        free = len(self._slices) - held < slots and len(self._slices) < MOST_HELD * slots
+        return free and not self.over and run_id not in self._slices
 
     def _ended(self, run_id: int) -> None:
         del self._slices[run_id]
@@ -276,10 +282,6 @@ def run_to_end(run_id: int, on_record: OnRecord | None = None) -> str:
         if status in FINISHED_STATUSES or status in (RunStatus.PAUSED, ""):
             return status
         time.sleep(0.2)
-
-
-def say(run_id: int, text: str, level: str = "info") -> None:
-    LogLine.objects.create(run_id=run_id, at=timezone.now(), level=level, text=text)
 
 
 def _needs_pump(run_id: int) -> bool:

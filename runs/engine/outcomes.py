@@ -33,6 +33,7 @@ class Outcome:
     first_token_ms: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    usage_estimated: bool = False
     cost: Decimal | None = None
     status_code: int | None = None
     attempt_error: str = ""

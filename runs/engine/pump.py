@@ -117,6 +117,11 @@ class Pump:
             if isinstance(result, Exception):
                 raise result
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its provider lets no call through now."""
+        return bool(self.gate and self.gate.held())
+
     def stop(self, reason: str = "", within_s: float = float("inf")) -> None:
         """Sends nothing more; calls in flight may end, for so many seconds. A reason pauses the run."""
         self.reason, self.drain = self.reason or reason, True

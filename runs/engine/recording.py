@@ -238,7 +238,7 @@ def _count(run_id: int, kept: Sequence[Outcome], judge: Judge | None) -> Standin
                 retried = retried + %s, cached = cached + %s,
                 input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,
                 cost = CASE WHEN %s THEN COALESCE(cost, 0) + CAST(%s AS numeric) ELSE cost END,
-                sequence = sequence + 1
+                usage_estimated = usage_estimated OR %s, sequence = sequence + 1
             WHERE id = %s RETURNING status, sequence, done, errored, total, workspace_id
             """,
             [
@@ -251,6 +251,7 @@ def _count(run_id: int, kept: Sequence[Outcome], judge: Judge | None) -> Standin
                 sum(it.output_tokens or 0 for it in kept),
                 bool(costs),
                 str(sum(costs, Decimal(0))),
+                any(it.usage_estimated for it in kept),
                 run_id,
             ],
         )

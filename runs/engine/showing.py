@@ -8,16 +8,20 @@ import logging
 import time
 from collections.abc import Callable
 
+from django.utils import timezone
+
 from runs import live
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Hold
 from runs.engine.leases import hold_run
 from runs.engine.plan import Work
 from runs.glimpses import Glimpse, show_glimpse
+from runs.models import LogLine
 
 GLIMPSE_EVERY_S = 0.25
 NOTICE_WITHIN_S = 2.0
 SILENT_AFTER_FAILURE_S = 5.0
+TOLD_FROM_MS = 2_000  # shorter holds come and go too often for the log
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +39,7 @@ class Showing:
         self.glimpse_changed = False
         self._shown_at = 0.0
         self._held_until = 0.0
+        self._told = False  # the log of the hold
 
     async def announce(self, sequence: int = -1) -> None:
         if time.monotonic() < Showing.silent_until:
@@ -96,7 +101,18 @@ class Showing:
         if abs(until - self._held_until) < 1.0:
             return
         self._held_until = until
-        await self.database.run(
-            hold_run, self.run_id, hold.for_ms if hold else 0, hold.reason if hold else ""
-        )
+        for_ms, reason = (hold.for_ms, hold.reason) if hold else (0, "")
+        turned = await self.database.run(hold_run, self.run_id, for_ms, reason)
+        if turned and for_ms >= TOLD_FROM_MS:
+            self._told = True
+            words = f"the provider gets no calls for {for_ms / 1000:,.0f} s: {reason}"
+            await self.database.run(say, self.run_id, words, "warn")
+        elif self._told and not hold:
+            self._told = False
+            await self.database.run(say, self.run_id, "the provider gets calls again")
         await self.announce()
+
+
+def say(run_id: int, text: str, level: str = "info") -> None:
+    """A line of the run's log."""
+    LogLine.objects.create(run_id=run_id, at=timezone.now(), level=level, text=text)

@@ -96,6 +96,11 @@ class Run(models.Model):
     retried = models.PositiveIntegerField(default=0, help_text="Trials that needed more than one attempt")
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
+    usage_estimated = models.BooleanField(
+        db_default=False,
+        default=False,
+        help_text="Some answers came without usage; a ceiling counts it all the same",
+    )
     cost = models.DecimalField(
         max_digits=18, decimal_places=8, null=True, help_text="Empty where a price is unknown"
     )

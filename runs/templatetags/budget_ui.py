@@ -31,10 +31,11 @@ def until(moment: datetime) -> str:
 
 @register.filter
 def spent_words(bar: Spent) -> str:
-    """$1.20 of $2.00; 1,200 of 3,000 tokens"""
+    """$1.20 of $2.00; about 1,200 of 3,000 tokens"""
+    about = "about " if bar.estimated else ""
     if bar.unit == "usd":
-        return f"{ui.money(bar.amount)} of {ui.money(bar.ceiling)}"
-    return f"{ui.number(int(bar.amount))} of {ui.plural(int(bar.ceiling), 'token,tokens')}"
+        return f"{about}{ui.money(bar.amount)} of {ui.money(bar.ceiling)}"
+    return f"{about}{ui.number(int(bar.amount))} of {ui.plural(int(bar.ceiling), 'token,tokens')}"
 
 
 @register.filter

@@ -88,7 +88,7 @@ def deleted(lab: Lab) -> Line:
 
 def launched_at_once(lab: Lab) -> Line:
     """Twenty times with one idempotency key: one evaluation; a later repeat gets the same answer."""
-    items, times, tag = lab.size(100, 1000), 20, lab.new_tag("launches")
+    items, times, tag = lab.size(500, 1000), 20, lab.new_tag("launches")
     lab.script(latency_ms=20)
     wish, key = lab.wish(tag, items), {"idempotency-key": tag}
 

@@ -83,7 +83,7 @@ def alive(pid: int) -> bool:
 
 def stopped(lab: Lab) -> Line:
     """SIGSTOP past the lease: another worker takes over, and what the first one says later is refused."""
-    items = lab.size(128, 2000)
+    items = lab.size(500, 2000)
     lab.script(latency_ms=1000)
     job = lab.launch("sigstop", items, 32)
     job.wait_finished(1)
@@ -124,7 +124,7 @@ def web_restarted(lab: Lab) -> Line:
 
 def poisoned(lab: Lab) -> Line:
     """An item during whose call the worker dies, every time: given up after three, the others finish."""
-    items = lab.size(300, 2000)
+    items = lab.size(500, 2000)
     lab.script(latency_ms=150)
     job = lab.launch("poison", items, 16, marks=f'{{% if id == "{POISONED}" %}}[[fail:hold]]{{% endif %}}')
     deaths = 0

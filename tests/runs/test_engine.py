@@ -17,7 +17,7 @@ from runs.engine.host import run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.recording import record
 from runs.metrics import elapsed_s, run_metrics
-from runs.models import Attempt, GridCell, PumpLease, Run, RunStatus, Score, Trial, TrialState
+from runs.models import Attempt, GridCell, LogLine, PumpLease, Run, RunStatus, Score, Trial, TrialState
 from runs.services import CannotDo, run_cancel, run_delete, run_pause, run_resume, run_retry
 from tests.services import free_port
 from tests.stub_endpoint import StubEndpoint
@@ -185,6 +185,8 @@ def test_a_lost_lease_goes_back_and_its_late_write_is_dropped(launched: Launched
     expire_leases()
     assert recovery.sweep() == [run.pk]
     assert Attempt.objects.filter(run=run, outcome="lost").count() == 2
+    told = "a worker was lost; 2 items that it held go back to the queue, 2 of them in flight"
+    assert LogLine.objects.filter(run=run, level="warn", text=told).count() == 1
     assert finished(run).done == 3
     assert set(run.trials.values_list("crashes", flat=True)) == {0, 1}
 

@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from django.utils import timezone
 
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
-from runs.engine import leases, recording
+from runs.engine import budgets, claiming, leases, recording
 from runs.engine.check import check_run
 from runs.engine.host import Host, host, run_to_end
 from runs.engine.outcomes import Outcome
+from runs.engine.plan import load_plan
 from runs.engine.recorder import RECORD_ENOUGH, RECORD_WITHIN_S, Recorder
 from runs.engine.recording import Recorded
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
+from runs.selectors_budget import run_spent
 from runs.services import run_resume
+from runs.templatetags.budget_ui import spent_words
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
@@ -59,6 +63,56 @@ def test_a_token_ceiling_pauses_before_it_is_passed(launched: Launched, stub: St
     assert not run.trials.exclude(reserved_tokens=0).exists()
     changed(run, token_ceiling=None, status=RunStatus.PENDING)
     assert ended(run).status == RunStatus.COMPLETED
+
+
+def test_a_ceiling_holds_where_the_provider_reports_no_usage(
+    launched: Launched, model: Models, stub: StubEndpoint
+) -> None:
+    stub.set(reports_usage=False)
+    target = model(input_price=Decimal("10"), output_price=Decimal("30"))
+    run = launched(100, target=target, concurrency=5, params={"max_tokens": 100})
+    run = ended(changed(run, cost_ceiling=Decimal("0.02"), token_ceiling=1_000_000))
+    assert run.status == RunStatus.PAUSED and run.usage_estimated
+    assert run.cost is not None and Decimal("0.01") < run.cost <= Decimal("0.02")
+    assert spent_words(run_spent(run)[0]).startswith("about $0.01")
+    free = ended(launched(3, target=target))
+    assert (free.usage_estimated, free.cost, used(free)) == (False, None, 0)  # no ceiling: nothing is guessed
+
+
+@pytest.mark.parametrize("ceiling", ["run", "month"])
+def test_processes_hold_back_from_one_ceiling(
+    ceiling: str, launched: Launched, alpha: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them, at the same moment: together no more than it admits."""
+    runs = [launched(10, params={"max_tokens": 100})] * 2
+    if ceiling == "month":
+        runs[1] = launched(10, params={"max_tokens": 100})
+        Workspace.objects.filter(pk=alpha.pk).update(monthly_token_ceiling=600)
+        MonthlySpend.objects.create(workspace=alpha, month=timezone.now().date().replace(day=1))
+    for run in runs:
+        changed(run, status=RunStatus.RUNNING, token_ceiling=600 if ceiling == "run" else None)
+    claimed = [leases.claim(run.pk, f"process {place}", 4, True) for place, run in enumerate(runs)]
+    hold, found = budgets._hold, list[claiming.Claims]()
+
+    def slowly(held: Any) -> None:
+        time.sleep(0.3)
+        hold(held)
+
+    monkeypatch.setattr(budgets, "_hold", slowly)
+
+    def prepare(run: Run, trials: Sequence[leases.Claimed]) -> None:
+        found.append(claiming.prepare(load_plan(run.pk), trials))
+        connection.close()
+
+    threads = [threading.Thread(target=prepare, args=pair) for pair in zip(runs, claimed, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    most = max(work.tokens for claims in found for work in claims.work)
+    assert len(found) == 2 and 300 < 4 * most < 600 < 8 * most  # each alone has room for its four
+    held = Trial.objects.filter(state=TrialState.LEASED).aggregate(tokens=Sum("reserved_tokens"))["tokens"]
+    assert 600 - most < held <= 600 and sum(len(claims.work) for claims in found) == held // most
 
 
 def test_a_cost_ceiling_pauses_before_it_is_passed(launched: Launched, model: Models) -> None:
@@ -127,14 +181,19 @@ def test_identical_calls_are_answered_from_the_store(launched: Launched, stub: S
     assert used(again) == 0
 
 
-@pytest.mark.parametrize("what", ["not asked for", "params", "epochs", "workspace"])
-def test_anything_else_is_asked(what: str, launched: Launched, stub: StubEndpoint, beta: Workspace) -> None:
+@pytest.mark.parametrize("what", ["not asked for", "params", "epochs", "model", "workspace"])
+def test_anything_else_is_asked(
+    what: str, launched: Launched, model: Models, stub: StubEndpoint, beta: Workspace
+) -> None:
     first = ended(cached(launched(5)))
-    run = launched(version=first.dataset_version, target=first.model, epochs=2 if what == "epochs" else 1)
+    target = model(name="stub-model-b") if what == "model" else first.model
+    run = launched(version=first.dataset_version, target=target, epochs=2 if what == "epochs" else 1)
     if what != "not asked for":
         run = cached(run, **({"temperature": 1} if what == "params" else {}))
     if what == "workspace":
-        Trial.objects.filter(run=first).update(cache_key="another workspace's")
+        Provider.objects.update(workspace=None)  # shared, as the registered model is
+        RegisteredModel.objects.update(workspace=None)
+        Run.objects.filter(pk=run.pk).update(workspace=beta)
     run = ended(run)
     assert run.cached == (5 if what == "epochs" else 0)  # the second epoch is asked, never the first's answer
     assert stub.stats.total == 10

@@ -13,7 +13,7 @@ from runs.engine import host
 from runs.engine.check import check_run
 from runs.engine.gates import Gate
 from runs.engine.host import run_to_end
-from runs.models import Attempt, Run, RunStatus
+from runs.models import Attempt, LogLine, Run, RunStatus
 from runs.services import run_cancel
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
@@ -80,17 +80,39 @@ def test_a_small_run_gets_its_share_at_once(
 def test_a_rate_limited_provider_stalls_no_run_of_another(
     launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access
 ) -> None:
-    stub.set(retry_after=2)
+    stub.set(retry_after=4)
     limited = launched([{"prompt": f"{n} [[fail:429]]", "references": ["1"]} for n in range(40)])
     with under_way(limited, alpha_access):
         wait_until(lambda: stub.stats.status[429], "the first refusal")
         free = launched(prompts("free", 400), target=model(provider=provider(concurrency=8)))
         assert run_to_end(free.pk) == RunStatus.COMPLETED
         refusals = stub.stats.status[429]
+        wait_until(lambda: Run.objects.filter(pk=limited.pk, held_until_ms__gt=0).exists(), "what cards show")
+        lines = LogLine.objects.filter(run=limited, level="warn")
+        wait_until(lambda: lines.filter(text__startswith="the provider gets no calls").exists(), "its line")
     free.refresh_from_db()
     assert (free.done, free.held_until_ms) == (400, 0)
     assert refusals < 40 * 2  # the door is closed to all of the run's items, not item by item
     assert not Attempt.objects.filter(run=free).exclude(outcome="ok").exists()
+
+
+def test_runs_that_wait_for_their_provider_take_no_slot(
+    launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access,
+    settings: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings.ENGINE_SLOTS = 1
+    stub.set(retry_after=60)
+    limited = launched([{"prompt": "[[fail:429]]", "references": ["1"]}])
+    with under_way(limited, alpha_access):
+        monkeypatch.setattr(host.host(), "adopting", True)
+        wait_until(lambda: stub.stats.status[429], "the refusal")
+        free = launched(prompts("free", 20), target=model(provider=provider(concurrency=8)))
+        done = Run.objects.filter(pk=free.pk, status=RunStatus.COMPLETED)
+        wait_until(done.exists, "the end of a run at another provider")
+    held = LogLine.objects.filter(
+        run=limited, text="the provider gets no calls for 60 s: it asked for a pause"
+    )
+    assert held.count() == 1
 
 
 def test_places_halve_at_refusals_and_grow_back(

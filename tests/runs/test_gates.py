@@ -204,6 +204,7 @@ def test_a_wait_that_the_provider_asks_for_uses_no_attempt_up(failures: int) -> 
     for kind, wait_ms, counted in (
         ("rate_limited", 1500, 0),
         ("rate_limited", None, 1),
+        ("server_error", 1500, 0),
         ("server_error", None, 1),
         ("timeout", None, 1),
     ):

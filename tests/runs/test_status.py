@@ -62,6 +62,8 @@ def test_work_is_counted_from_counters_and_leases(launched: Callable[..., Run]) 
     assert work.oldest_lease_s == 16 and not work.lease_ran_out  # renewed for 20 s, 4 s are left
     assert selectors_status.work(now + 21_000).lease_ran_out
     assert selectors_status.work(now + 21_000).without_worker == 1
+    Trial.objects.filter(run=run, seq=4).update(lease_until_ms=0)  # a sweep is about to give it back
+    assert selectors_status.work(now).oldest_lease_s == 15
 
 
 def test_failed_share_has_its_interval_and_blames_only_the_provider(launched: Callable[..., Run]) -> None:
