@@ -13,7 +13,8 @@ help:
 	@echo "make up      start the portal on http://127.0.0.1:$(PORT) (PORT=…, EVALPORTAL_DATA=… change it)"
 	@echo "make test    every test, with lint and types; needs nothing running"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   the engine beside a loop that stores nothing, kept in var/bench.jsonl (ARGS=--quick)"
+	@echo "make bench   the engine beside a loop that stores nothing, then bench-pages; kept in var/bench.jsonl"
+	@echo "             (ARGS=--quick: a tenth of the engine alone)"
 	@echo "make bench-pages  pages on runs of 100,000 and 1,000,000 items, and 500 sockets on 20 live runs"
 	@echo "make chaos   kills, restarts and misleads everything while runs go on; appended to var/chaos.jsonl"
 	@echo "make setup   the virtual environment with the development tools"
@@ -31,6 +32,7 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m bench.pages)
 
 bench-pages: setup
 	@$(BIN)/python -m bench.pages $(ARGS)
