@@ -82,6 +82,7 @@ def dataset_delete(access: Access, dataset: Dataset) -> None:
 
 
 def _hide(version: DatasetVersion) -> None:
+    DatasetVersion.objects.select_for_update().get(pk=version.pk)  # waits for launches that are under way
     users = users_of(version)
     if users:
         name = f"Version {version.number} of {version.dataset.name}"

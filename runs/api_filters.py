@@ -41,4 +41,4 @@ class TrialListFilter(filters.FilterSet):  # type: ignore[misc]
 
     def with_verdict(self, trials: QuerySet[Trial], name: str, passed: bool) -> QuerySet[Trial]:
         """Only done trials have one, and only they are in its index."""
-        return trials.filter(state=TrialState.DONE, passed=passed)
+        return trials.filter(state=TrialState.DONE, passed__in=[passed])

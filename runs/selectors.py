@@ -303,8 +303,9 @@ class TrialFilter:
 
 
 VERDICTS = {
-    "correct": Q(state=TrialState.DONE, passed=True),
-    "incorrect": Q(state=TrialState.DONE, passed=False),
+    # As `in`, since SQLite uses an index for what is compared, not for a bare column.
+    "correct": Q(state=TrialState.DONE, passed__in=[True]),
+    "incorrect": Q(state=TrialState.DONE, passed__in=[False]),
     "unscored": Q(state=TrialState.DONE, passed=None),
     "tied": Q(state=TrialState.DONE, passed=None, answer="tie"),
     "errored": Q(state=TrialState.ERRORED),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from judges.scorers import Subject, Verdict
 from registry.client import CallFailed, ChatRequest, Client, Completion, EmbedRequest
-from runs.engine.asking import CHARS_PER_TOKEN
+from runs.engine.asking import CHARS_PER_TOKEN, input_tokens
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
 from runs.engine.reading import judged, likeness
@@ -14,6 +14,7 @@ from runs.engine.reading import judged, likeness
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
 MOST_ASKED_WAITS = 1_000  # calls of one trial; an endpoint that only ever says "later" is given up
+MOST_FAILED_WAITS = 20  # the same where it says so with a failure: the item itself may be to blame
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
     "unauthorized": "{provider} refused the key ({detail}). "
@@ -70,9 +71,8 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
     inputs, outputs = completion.input_tokens, completion.output_tokens
     estimated = plan.ceilings is not None and (inputs is None or outputs is None)
     if estimated:  # a ceiling must hold also at an endpoint that reports no usage
-        inputs = max(0, work.tokens - plan.answer_tokens) if inputs is None else inputs
-        answered = len(completion.text) // CHARS_PER_TOKEN + 1 if plan.answer_tokens else 0
-        outputs = answered if outputs is None else outputs
+        inputs = input_tokens(work.chat) if inputs is None else inputs
+        outputs = _output_tokens(plan, completion) if outputs is None else outputs
     outcome = Outcome(
         work.trial,
         "done",
@@ -88,6 +88,13 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
         cache_key=work.cache_key,
     )
     return await scored(plan, work, outcome)
+
+
+def _output_tokens(plan: Plan, completion: Completion) -> int:
+    """An estimate: all that was held back for an answer that was cut short, none for embeddings."""
+    if not plan.answer_tokens or completion.finish_reason == "length":
+        return plan.answer_tokens
+    return len(completion.text) // CHARS_PER_TOKEN + 1
 
 
 async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
@@ -136,7 +143,8 @@ async def verdicts(plan: Plan, work: Work, outcome: Outcome) -> list[tuple[str, 
 def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
     """Waits and tries again while attempts are left; a wait that the provider asked for uses none up."""
     asked = failed.retriable and bool(failed.retry_after_ms)
-    counts = not (asked and work.trial.attempt < MOST_ASKED_WAITS)
+    most = MOST_ASKED_WAITS if failed.kind == "rate_limited" else MOST_FAILED_WAITS
+    counts = not (asked and work.trial.attempt < most)
     failures = work.trial.failures + counts
     again = failed.retriable and failures < plan.max_failures
     return Outcome(

@@ -24,6 +24,7 @@ def _run_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
         errored=Count("id", filter=Q(state=TrialState.ERRORED)),
         canceled=Count("id", filter=Q(state=TrialState.CANCELED)),
         retried=Count("id", filter=done & Q(attempt_count__gt=1)),
+        cached=Count("id", filter=done & Q(cached=True)),
         input_tokens=Sum("input_tokens", filter=done, default=0),
         output_tokens=Sum("output_tokens", filter=done, default=0),
     )

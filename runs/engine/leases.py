@@ -269,15 +269,15 @@ def others_want_a_pump(run_id: int) -> bool:
     return waiting.exists() or Upload.objects.filter(state=UploadState.QUEUED).exists()
 
 
-def hold_run(run_id: int, for_ms: int, reason: str) -> bool:
-    """Shows on the run until when no call goes out; 0 ends it. True where it had none, or has none now."""
-    until = now_ms() + for_ms if for_ms else 0
-    new = {"held_until_ms": until, "held_reason": reason[:300], "sequence": F("sequence") + 1}
+def hold_run(run_id: int, for_ms: int, reason: str) -> int:
+    """Shows on the run until when no call goes out; 0 ends it. Returns for how many ms it was held before."""
+    now = now_ms()
     run = Run.objects.filter(pk=run_id)
-    turned = (run.filter(held_until_ms=0) if until else run.filter(held_until_ms__gt=0)).update(**new)
-    if not turned:
-        run.update(**new)
-    return bool(turned)
+    before = run.values_list("held_until_ms", flat=True).first() or 0
+    run.update(
+        held_until_ms=now + for_ms if for_ms else 0, held_reason=reason[:300], sequence=F("sequence") + 1
+    )
+    return max(0, before - now)
 
 
 def finish(run_id: int) -> bool:

@@ -260,7 +260,8 @@ class Pump:
             self._begin(work.trial)
             return await settled_outcome(self.plan, work)
         outcome = await self._call(gate, work)
-        used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0)
+        known = not outcome.usage_estimated
+        used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0) if known else 0
         gate.learned(outcome.attempt_outcome, outcome.retry_after_ms, used or None, work.tokens)
         return outcome
 
@@ -413,7 +414,7 @@ class Pump:
         await self._db(leases.give_back, self.plan.run_id, unsent, self.plan.calls)
         if self.reason:
             await self._db(leases.pause, self.plan.run_id, self.reason)
-        await self.showing.show_hold(None)
+        await self.showing.forget_hold()
 
     async def _db(self, function: Callable[..., T], *args: object) -> T:
         return await self.shared.database.run(function, *args)

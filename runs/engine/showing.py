@@ -16,7 +16,7 @@ from runs.engine.gates import Hold
 from runs.engine.leases import hold_run
 from runs.engine.plan import Work
 from runs.glimpses import Glimpse, show_glimpse
-from runs.models import LogLine
+from runs.models import LogLine, Run
 
 GLIMPSE_EVERY_S = 0.25
 NOTICE_WITHIN_S = 2.0
@@ -102,8 +102,8 @@ class Showing:
             return
         self._held_until = until
         for_ms, reason = (hold.for_ms, hold.reason) if hold else (0, "")
-        turned = await self.database.run(hold_run, self.run_id, for_ms, reason)
-        if turned and for_ms >= TOLD_FROM_MS:
+        before_ms = await self.database.run(hold_run, self.run_id, for_ms, reason)
+        if for_ms >= TOLD_FROM_MS > before_ms and not self._told:  # else told before, perhaps by another
             self._told = True
             words = f"the provider gets no calls for {for_ms / 1000:,.0f} s: {reason}"
             await self.database.run(say, self.run_id, words, "warn")
@@ -112,7 +112,15 @@ class Showing:
             await self.database.run(say, self.run_id, "the provider gets calls again")
         await self.announce()
 
+    async def forget_hold(self) -> None:
+        """The slice ends; who goes on with the run says what it meets."""
+        if self._held_until:
+            self._held_until = 0.0
+            await self.database.run(hold_run, self.run_id, 0, "")
+            await self.announce()
+
 
 def say(run_id: int, text: str, level: str = "info") -> None:
-    """A line of the run's log."""
-    LogLine.objects.create(run_id=run_id, at=timezone.now(), level=level, text=text)
+    """A line of the run's log, unless it is gone."""
+    if Run.objects.filter(pk=run_id).exists():
+        LogLine.objects.create(run_id=run_id, at=timezone.now(), level=level, text=text)

@@ -165,6 +165,7 @@ def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> E
         raise LaunchProblems(plan.problems)
     models = [target.model or model_by_name_only(access, target.name) for target in plan.targets]
     with transaction.atomic():
+        _hold(plan.version)
         evaluation = into or Evaluation.objects.create(
             workspace=access.workspace,
             created_by=access.actor,
@@ -191,6 +192,13 @@ def launch(access: Access, wish: Launch, *, into: Evaluation | None = None) -> E
         for run in runs if wish.responses != BY_HAND else ():
             pump.delay_on_commit(run.pk)
     return evaluation
+
+
+def _hold(version: DatasetVersion) -> None:
+    """Who deletes the version waits until its runs can be seen. Raises LaunchProblems when it is gone."""
+    held = DatasetVersion.objects.select_for_update(no_key=True).filter(pk=version.pk, ready_at__isnull=False)
+    if held.values_list("pk").first() is None:
+        raise LaunchProblems({"dataset_version_id": ["The version has been deleted just now."]})
 
 
 def _opponent(

@@ -49,7 +49,7 @@ FAULTS = (
 
 
 def providers_failing(lab: Lab) -> list[Line]:
-    items = lab.size(500, 2000)  # of each, so 3,200 together
+    items = lab.size(500, 2000)  # of each of the faults
     lab.script(latency_ms=20, retry_after=0.3)
     limits = {"timeout_s": TIMEOUT_S, "max_failures": MAX_FAILURES}
     jobs = [lab.launch(fault.mode, items, 16, marks=fault.marks, **limits) for fault in FAULTS]

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,11 +12,12 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from PIL import Image
 
 from datasets.assets import asset_store
 from datasets.models import DatasetVersion, ItemAsset
+from datasets.services import InUse, version_delete
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
 from runs.engine.check import check_run
@@ -284,3 +286,44 @@ def test_a_key_in_the_address_is_not_frozen_with_the_run(
 ) -> None:
     run = launched(1, target=model(provider=provider(base_url=f"{stub.base_url}?api-key=hush-hush")))
     assert run.config["model"]["base_url"] == stub.base_url
+
+
+def test_a_version_deleted_during_the_launch_makes_no_run(
+    launched: Launched, alpha_access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = launched(2)
+    version, plan_of = first.dataset_version, launch_plan
+
+    def plan_then_delete(access: Access, wish: Launch) -> Any:
+        plan = plan_of(access, wish)
+        DatasetVersion.objects.filter(pk=version.pk).update(ready_at=None)
+        return plan
+
+    monkeypatch.setattr(sys.modules[launch.__module__], "launch_plan", plan_then_delete)
+    with pytest.raises(LaunchProblems, match="deleted just now"):
+        launched(version=version, target=first.model)
+    assert Run.objects.get() == first and Trial.objects.count() == 2
+
+
+def test_deleting_a_version_waits_for_a_launch_under_way(
+    launched: Launched, dataset: Callable[..., DatasetVersion], alpha_access: Access
+) -> None:
+    """Its trials are not seen before it ends, and no key of the database holds their items."""
+    version, refused = dataset(3), list[str]()
+
+    def delete() -> None:
+        try:
+            version_delete(alpha_access, version)
+        except InUse as error:
+            refused.append(str(error))
+        connection.close()
+
+    thread = threading.Thread(target=delete)
+    with transaction.atomic():
+        run = launched(version=version)
+        thread.start()
+        time.sleep(0.5)
+        assert thread.is_alive()
+    wait_for(thread)
+    assert len(refused) == 1 and "used by 1 run" in refused[0]
+    assert run_to_end(run.pk) == RunStatus.COMPLETED and version.items.count() == 3

@@ -96,6 +96,22 @@ def test_a_rate_limited_provider_stalls_no_run_of_another(
     assert not Attempt.objects.filter(run=free).exclude(outcome="ok").exists()
 
 
+def test_the_log_tells_a_hold_and_its_end(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    stub.set(fail_first=1, fail_mode=["429"], retry_after=3.5, latency_ms=500)
+    run = launched(40, concurrency=2)
+    with under_way(run, alpha_access):
+        wait_until(lambda: stub.stats.status[429], "the refusal")
+        stub.set(fail_first=0)
+        lines = LogLine.objects.filter(run=run, text__startswith="the provider gets").order_by("pk")
+        wait_until(lambda: lines.count() == 2, "both lines")
+        first, second = lines.values_list("level", "text")
+    assert first[0] == "warn" and first[1].endswith(" s: it asked for a pause")
+    assert second == ("info", "the provider gets calls again")
+    assert LogLine.objects.filter(run=run, text__startswith="the provider gets").count() == 2
+
+
 def test_runs_that_wait_for_their_provider_take_no_slot(
     launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access,
     settings: Any, monkeypatch: pytest.MonkeyPatch,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from registry.client import CallFailed
 from runs.engine import circuit
-from runs.engine.attempts import MOST_ASKED_WAITS, failed_outcome
+from runs.engine.attempts import MOST_ASKED_WAITS, MOST_FAILED_WAITS, failed_outcome
 from runs.engine.circuit import OPENS_AFTER, open_s
 from runs.engine.gates import TOGETHER, Gate, Gates, Limits
 from runs.engine.leases import Claimed
@@ -213,8 +213,9 @@ def test_a_wait_that_the_provider_asks_for_uses_no_attempt_up(failures: int) -> 
         assert outcome.counts == bool(counted)
         assert outcome.state == ("waiting" if failures + counted < 3 else "errored")
         assert not wait_ms or wait_ms <= outcome.delay_ms <= wait_ms + 250
-    Work.trial = Claimed(1, 1, 1, 1, 1, "", MOST_ASKED_WAITS, failures)
-    assert failed_outcome(Plan(), Work(), CallFailed("rate_limited", "", retry_after_ms=1)).counts  # type: ignore[arg-type]
+    for kind, most in (("rate_limited", MOST_ASKED_WAITS), ("server_error", MOST_FAILED_WAITS)):
+        Work.trial = Claimed(1, 1, 1, 1, 1, "", most, failures)
+        assert failed_outcome(Plan(), Work(), CallFailed(kind, "", retry_after_ms=1)).counts  # type: ignore[arg-type]
 
 
 # Paces

@@ -184,6 +184,7 @@ def test_a_held_run_says_until_when(
     for page in ("/w/alpha/runs/", f"/w/alpha/runs/{run.pk}/"):
         html = client.get(page).content.decode()
         assert f"Waiting until {at}</span>" in html and "aiting for provider until" in html, page
+    assert html.count(f"Waiting for provider until {clock(until, seconds=True)}<") == 5  # its items
     board = client.get("/w/alpha/runs/").content.decode()
     assert f"Waiting for provider until {at}." in board and "It asked for a pause." in board
     api = api_of(viewer, alpha)
