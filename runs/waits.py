@@ -8,7 +8,7 @@ from django.db.models import BooleanField, Count, Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from runs.models import Run, RunStatus, Trial, TrialState
+from runs.models import LIVE_STATES, Run, RunStatus, Trial, TrialState
 
 GRACE_S = 5.0  # between the clocks of this machine and the database
 # In the words of the partial index `trial_crashed`, so that SQLite uses it.
@@ -71,11 +71,9 @@ def item_wait(trial: Trial) -> str:
     if at is not None:
         asked = trial.error_kind == "rate_limited"
         return f"{'Waiting for provider until' if asked else 'Retry at'} {time_of_day(at, seconds=True)}"
-    loaded = Trial._meta.get_field("run").is_cached(trial)  # lists ask nothing of each row
-    held = held_until(trial.run) if loaded else None
-    if held is not None and trial.state in (TrialState.PENDING, TrialState.WAITING):
-        return f"Waiting for provider until {time_of_day(held, seconds=True)}"
     crashed = trial.crashes and trial.state in (TrialState.PENDING, TrialState.LEASED)
     if crashed or (trial.state == TrialState.LEASED and trial.lease_until_ms < _grace_ms()):
         return "Retrying (worker lost)"
-    return ""
+    loaded = Trial._meta.get_field("run").is_cached(trial)  # lists ask nothing of each row
+    held = held_until(trial.run) if loaded and trial.state in LIVE_STATES else None
+    return f"Waiting for provider until {time_of_day(held, seconds=True)}" if held else ""

@@ -180,6 +180,7 @@ def test_a_held_run_says_until_when(
     Run.objects.filter(pk=run.pk).update(
         status=RunStatus.RUNNING, held_until_ms=until, held_reason="it asked for a pause"
     )
+    Trial.objects.filter(run=run, seq=2).update(state=TrialState.LEASED, lease_until_ms=until)  # at the door
     at = clock(until)
     for page in ("/w/alpha/runs/", f"/w/alpha/runs/{run.pk}/"):
         html = client.get(page).content.decode()
