@@ -5,7 +5,6 @@ variables, ends every call at its deadline, and reads at most 10 MB. Retrying is
 """
 
 import asyncio
-import json
 import ssl
 import time
 import zlib
@@ -25,7 +24,7 @@ from registry import failures, rules
 from registry.calls import CallFailed, ChatRequest, Completion, Embeddings, EmbedRequest, Endpoint
 from registry.outbound import Gate, GatedResolver
 from registry.protocols import PROTOCOLS
-from registry.protocols.base import Answer, BadAnswer, WireFormat
+from registry.protocols.base import Answer, BadAnswer, WireFormat, parsed
 from registry.sse import EventLines
 
 __all__ = ["CallFailed", "ChatRequest", "Client", "Completion", "EmbedRequest", "Embeddings", "Endpoint"]
@@ -330,7 +329,7 @@ def _is_event_stream(response: Response) -> bool:
 def _understood(read: Callable[[Any], T], body: bytes) -> T:
     """The body, decoded and read. Raises BadAnswer that keeps the body's beginning."""
     try:
-        return read(json.loads(body))
+        return read(parsed(body))
     except (ValueError, RecursionError):
         bad = BadAnswer("malformed", "The endpoint answered with something that is not JSON.")
     except BadAnswer as found:

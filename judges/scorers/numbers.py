@@ -68,6 +68,8 @@ def read_number(text: str, *, fallback: bool = True) -> Found | None:
     """By the first rule that fits: the whole text, a marked answer (its last mark), the last number."""
     tail = text[-READ:]
     bare = tail.strip()
+    if len(bare) <= DIGITS and bare.isascii() and bare.isdigit():
+        return Found(Decimal(bare), bare, WHOLE)
     if len(bare) < 2 * DIGITS and (match := NUMBER.fullmatch(bare.rstrip("."))):
         return _found(match, WHOLE)
     for rule, needed, pattern in RULES:
@@ -103,15 +105,16 @@ def _found(match: "re.Match[str]", rule: str) -> Found | None:
         value = _value(match)
     except ArithmeticError:  # a fraction over 0
         return None
-    written = LOOSE_SIGN.sub("", match.group()).strip()
-    return Found(value, written, rule, bool(match["percent"]))
+    written = LOOSE_SIGN.sub("", match.group()) if match["sign"] else match.group()
+    return Found(value, written.strip(), rule, bool(match["percent"]))
 
 
 def _value(match: "re.Match[str]") -> Decimal:
     if match["top"]:
         value = Decimal(match["top"]) / Decimal(match["bottom"])
     else:
-        whole = re.sub(r"[^0-9]", "", match["whole"]) or "0"
+        whole = match["whole"]
+        whole = whole if whole.isdigit() else re.sub(r"[^0-9]", "", whole) or "0"
         value = Decimal(f"{whole}{match['rest'] or ''}{match['power'] or ''}")
         if match["mixed"]:
             top, _, bottom = match["mixed"].strip().partition("/")

@@ -1,9 +1,12 @@
 """What a wire format must be able to do. Pure: bytes and JSON in and out, no I/O."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import orjson
 
 from registry.calls import ChatRequest, EmbedRequest
 
@@ -43,6 +46,14 @@ class BadAnswer(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def parsed(text: bytes | str) -> Any:
+    """The JSON. Raises ValueError, or RecursionError when it is nested too deep."""
+    try:
+        return orjson.loads(text)
+    except ValueError:  # NaN, a byte order mark, UTF-16, half a surrogate pair: endpoints send them
+        return json.loads(text)
 
 
 class StreamReader(ABC):

@@ -4,8 +4,18 @@ import json
 from math import isfinite
 from typing import Any, ClassVar
 
+import orjson
+
 from registry.calls import ChatRequest, EmbedRequest, storable, token_count
-from registry.protocols.base import Answer, BadAnswer, ErrorBody, StreamReader, Vectors, WireFormat
+from registry.protocols.base import (
+    Answer,
+    BadAnswer,
+    ErrorBody,
+    StreamReader,
+    Vectors,
+    WireFormat,
+    parsed,
+)
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 RESERVED = frozenset({"model", "messages", "input", "stream", "stream_options", "extra_body"})
@@ -108,7 +118,7 @@ class ChunkReader(StreamReader):
             self.done = True
             return ""
         try:
-            chunk = json.loads(data)
+            chunk = parsed(data)
         except (ValueError, RecursionError):
             raise BadAnswer("malformed", "The stream holds an event that is not JSON.")
         if not isinstance(chunk, dict):
@@ -154,11 +164,10 @@ def _joined(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sendable(body: dict[str, Any]) -> bytes:
-    text = encode(body)
     try:
-        return text.encode()
-    except UnicodeEncodeError:  # lone surrogates, which no endpoint accepts
-        return text.encode("utf-8", "replace")
+        return orjson.dumps(body)
+    except TypeError:  # lone surrogates, which no endpoint accepts, or a number beyond 64 bits
+        return encode(body).encode("utf-8", "replace")
 
 
 def _index(row: dict[str, Any], at: int) -> Any:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 
 from judges.options import read_options
 from judges.scorers.semantic import Semantic
+from runs.engine.leases import for_update
 from runs.engine.rowset import encode, rowset
 from runs.models import Run
 
@@ -80,8 +80,14 @@ def order(run_id: int, item_ids: Iterable[int] | None = None) -> tuple[int, ...]
 
     In the caller's transaction, which holds the run's row.
     """
-    concerned = Run.objects.filter(Q(judged=run_id) | Q(opponent=run_id)).select_for_update()
-    passes = list(concerned.order_by("pk").values_list("passes", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT passes FROM runs_run WHERE judged_id = %s OR opponent_id = %s ORDER BY id {for_update()}
+            """,  # noqa: S608 (constants only)
+            [run_id, run_id],
+        )
+        passes = [row[0] for row in cursor.fetchall()]
     if not passes:
         return ()
     added = _insert(run_id, max(passes), None if item_ids is None else sorted(set(item_ids)))

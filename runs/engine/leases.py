@@ -126,12 +126,20 @@ def leave_run(run_id: int, owner: str) -> None:
     idle.update(**work_ended())
 
 
+def for_update(how: str = "") -> str:
+    """SQLite locks as a whole."""
+    return f"FOR UPDATE {how}" if connection.vendor == "postgresql" else ""
+
+
 def lock_run(run_id: int) -> str:
     """Whoever writes a run's trials and its counters takes the run's row first, so that none deadlock.
 
     Returns its status, empty when it is gone.
     """
-    return Run.objects.select_for_update().filter(pk=run_id).values_list("status", flat=True).first() or ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT status FROM runs_run WHERE id = %s {for_update()}", [run_id])  # noqa: S608
+        row = cursor.fetchone()
+    return row[0] if row else ""
 
 
 def claim(run_id: int, owner: str, count: int, calls: bool, suspects: int = 8) -> list[Claimed]:
@@ -168,7 +176,7 @@ def _lease_suspects(
 
 
 def _lease(run_id: int, owner: str, count: int, condition: str, calls: bool) -> list[tuple[Any, ...]]:
-    skip = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    skip = for_update("SKIP LOCKED")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -211,8 +219,16 @@ def renew(run_id: int, owner: str) -> None:
 
 def look(run_id: int) -> tuple[str, int]:
     """The run's status, empty when it is gone, and how many processes execute it."""
-    at_work = PumpLease.objects.filter(run_id=run_id, until_ms__gte=now_ms()).count()
-    return Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or "", at_work
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT status, (
+                SELECT count(*) FROM runs_pumplease WHERE run_id = runs_run.id AND until_ms >= {now_ms_sql()}
+            ) FROM runs_run WHERE id = %s
+            """,  # noqa: S608 (constants only)
+            [run_id],
+        )
+        return cursor.fetchone() or ("", 0)
 
 
 def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:

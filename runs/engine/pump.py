@@ -36,7 +36,7 @@ RENEW_EVERY_S = settings.ENGINE_LEASE_S / 4
 LINGER_S = 5.0  # a judging that has judged all that is there waits for more
 LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
-LOOK_AHEAD_MOST = 1_000
+LOOK_AHEAD_FEW, LOOK_AHEAD_MOST = 64, 1_000
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = OPENS_AFTER  # failed connections before the first answer of any kind
@@ -163,9 +163,11 @@ class Pump:
             self.workers.add(asyncio.create_task(self._work()))
 
     def _ahead(self) -> int:
-        """Enough for all workers should they end together, and for half a second at the present pace."""
+        """Enough for all workers should they end together, and for half a second at the present pace; of few
+        for a second, since a claim costs more than its rows."""
         pace = self.completed / max(1.0, time.monotonic() - self.started)
-        return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S))))
+        few = min(LOOK_AHEAD_FEW, int(pace))
+        return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S), few)))
 
     def _wanted(self) -> int:
         """How many to lease now: none while so few are missing that the round trip is not worth it."""

@@ -4,8 +4,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from django.db import connection
 from django.db.models.expressions import RawSQL
+
+NUL = "\\u0000"  # as JSON writes it
 
 
 def rowset(columns: Mapping[str, str]) -> str:
@@ -18,6 +21,12 @@ def rowset(columns: Mapping[str, str]) -> str:
 
 
 def encode(rows: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        text = orjson.dumps(rows, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except TypeError:  # lone surrogates, or what only the other encoder writes
+        text = NUL
+    if NUL not in text:
+        return text
     clean = [{name: storable(value) for name, value in row.items()} for row in rows]
     return json.dumps(clean, ensure_ascii=False, default=str)
 
