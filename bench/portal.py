@@ -32,6 +32,7 @@ WORKER = (
     "INFO",
 )
 LOOK_EVERY_S = 0.1
+WATCH_EVERY_S = 1.0  # memory: a look costs the machine 5 ms
 FINISHED = ("completed", "failed", "canceled", "paused")
 
 
@@ -104,7 +105,7 @@ class Portal:
         assert not differing, f"counters differ from COUNT(*): {differing}"
 
     def watch_memory(self) -> None:
-        while not self.over.wait(0.25):
+        while not self.over.wait(WATCH_EVERY_S):
             self.peak_unshared_mb = max(self.peak_unshared_mb, processes.unshared_mb(*self.engine_pids))
 
 

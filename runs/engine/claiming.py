@@ -29,17 +29,23 @@ def prepare(plan: Plan, claimed: Sequence[Claimed]) -> Claims:
     asking = [each for each in work if each.asks]
     if plan.ceilings is None:
         if asking:
-            open_attempts(plan.run_id, [each.trial for each in asking])
+            _open(plan.run_id, asking)
         return Claims(work)
     with transaction.atomic():
         lock_run(plan.run_id)
         ids, reason = budgets.fitting(plan.ceilings, [(each.trial.id, _most(plan, each)) for each in asking])
         going = set(ids)
-        open_attempts(plan.run_id, [each.trial for each in asking if each.trial.id in going])
+        open_attempts([each.trial for each in asking if each.trial.id in going])
     staying = [each.trial for each in asking if each.trial.id not in going]
     give_back(plan.run_id, staying, plan.calls)
     kept = [each for each in work if not each.asks or each.trial.id in going]
     return Claims(kept, held_back=bool(staying), reason=reason)
+
+
+def _open(run_id: int, asking: Sequence[Work]) -> None:
+    with transaction.atomic():
+        lock_run(run_id)
+        open_attempts([each.trial for each in asking])
 
 
 def _most(plan: Plan, work: Work) -> budgets.Amount:

@@ -192,8 +192,11 @@ def _lease(run_id: int, owner: str, count: int, condition: str, calls: bool) -> 
         return list(cursor.fetchall())
 
 
-def open_attempts(run_id: int, claimed: Sequence[Claimed]) -> None:
-    """Puts the calls on record that are about to go out. Of trials that were stopped meanwhile, none."""
+def open_attempts(claimed: Sequence[Claimed]) -> None:
+    """Puts the calls on record that are about to go out. Of trials that were stopped meanwhile, none.
+
+    In the caller's transaction, which holds the run's row: nobody deletes the run meanwhile.
+    """
     rows = [{"trial": trial.id, "number": trial.attempt, "fence": trial.fence} for trial in claimed]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -260,6 +263,12 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
+
+
+def not_recorded(run_id: int) -> int:
+    """Of a run's trials, by its counters."""
+    left = Run.objects.filter(pk=run_id).annotate(left=F("total") - F("done") - F("errored") - F("canceled"))
+    return left.values_list("left", flat=True).first() or 0
 
 
 def left_to_claim(run_id: int) -> bool:

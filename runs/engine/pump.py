@@ -37,6 +37,7 @@ LINGER_S = 5.0  # a judging that has judged all that is there waits for more
 LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_FEW, LOOK_AHEAD_MOST = 64, 1_000
+NEAR_END = 4  # rounds of calls: those in flight and in the queues are two
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = OPENS_AFTER  # failed connections before the first answer of any kind
@@ -78,6 +79,8 @@ class Pump:
         self.at_gate: set[asyncio.Task[None]] = set()
         self.busy = 0
         self.share = max(1, self.plan.concurrency)
+        self.pumps = 1
+        self.left = self.plan.total  # items of the run that are not recorded yet, by any process
         self.wake = asyncio.Event()
         self.drain = self.dry = False
         self.abort_at = float("inf")
@@ -139,7 +142,7 @@ class Pump:
                     break
                 slice_ends = time.monotonic() + self.slice_s
             self._staff()
-            wanted = self._wanted()
+            wanted = await self._wanted_now()
             try:
                 claimed = await self._claim(wanted) if wanted else 0
             except disk.DiskFull:
@@ -173,7 +176,24 @@ class Pump:
         """How many to lease now: none while so few are missing that the round trip is not worth it."""
         idle, ahead = max(0, self.share - self.busy), self._ahead()
         missing = idle + ahead - self.queue.qsize()
-        return 0 if 2 * missing < min(ahead, CLAIM_MOST) else min(CLAIM_MOST, missing)
+        if 2 * missing < min(ahead, CLAIM_MOST):
+            return 0
+        return max(0, min(CLAIM_MOST, missing, self._room()))
+
+    async def _wanted_now(self) -> int:
+        """Near the run's end by what the other processes have recorded as well."""
+        wanted = self._wanted()
+        if wanted and self.pumps > 1 and self.left < NEAR_END * self.plan.concurrency:
+            self.left = await self._db(leases.not_recorded, self.plan.run_id)
+            wanted = self._wanted()
+        return wanted
+
+    def _room(self) -> int:
+        """Of the run's last items a process holds no more than its part: else it ends with a queue while
+        others have nothing left to do."""
+        if self.pumps == 1:
+            return CLAIM_MOST
+        return max(1, -(-self.left // self.pumps)) - len(self.in_hand)
 
     async def _claim(self, count: int) -> int:
         plan = self.plan
@@ -321,7 +341,8 @@ class Pump:
         for outcome in batch:
             self.in_hand.pop(outcome.trial.id, None)
             self._end(outcome.trial)
-        if not self.in_hand:
+        self.left = state.total - state.done - state.errored
+        if not self.in_hand or (not self.dry and self._wanted()):
             self.wake.set()  # the last of the run, perhaps
         self._obey(state.status)
         if state.judgings:
@@ -359,7 +380,8 @@ class Pump:
         status, pumps = await self._db(leases.look, self.plan.run_id)
         if status:
             self._obey(status)
-            self.share = max(1, -(-self.plan.concurrency // max(1, pumps)))
+            self.pumps = max(1, pumps)
+            self.share = max(1, -(-self.plan.concurrency // self.pumps))
         return bool(status)
 
     async def _ask_for_places(self) -> None:

@@ -14,7 +14,8 @@ class Trial(models.Model):
 
     # No index of their own for keys that begin another one: each would be written with every answer. Nor does
     # the database look up each row's run and item, which took as long as the rest of a launch: trials are
-    # made from both in a transaction that holds the run, and the run's version keeps its items.
+    # made from both in a transaction that holds the run, and the run's version keeps its items. The same
+    # goes for attempts and scores: who writes them, or deletes the run, holds its row.
     run = models.ForeignKey(
         Run, on_delete=models.CASCADE, related_name="trials", db_index=False, db_constraint=False
     )
@@ -106,8 +107,10 @@ class Trial(models.Model):
 class Attempt(models.Model):
     """One outbound call for a trial, on record before it goes out; finished once, never changed after."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
-    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts", db_constraint=False)
+    trial = models.ForeignKey(
+        Trial, on_delete=models.CASCADE, related_name="attempts", db_index=False, db_constraint=False
+    )
     number = models.PositiveSmallIntegerField()
     fence = models.PositiveIntegerField()
     outcome = models.CharField(
@@ -139,8 +142,12 @@ class Attempt(models.Model):
 class Score(models.Model):
     """One scorer's verdict on one trial: a value, or a reason why there is none (never 0)."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="scores", db_index=False)
-    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="scores", db_index=False)
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, related_name="scores", db_index=False, db_constraint=False
+    )
+    trial = models.ForeignKey(
+        Trial, on_delete=models.CASCADE, related_name="scores", db_index=False, db_constraint=False
+    )
     scorer = models.CharField(max_length=80, help_text="The name it has in the run's configuration")
     value = models.FloatField(null=True)
     passed = models.BooleanField(null=True)

@@ -194,7 +194,7 @@ def test_a_lost_lease_goes_back_and_its_late_write_is_dropped(launched: Launched
 def claimed_by(run: Run, owner: str, count: int) -> list[leases.Claimed]:
     """Leased, with their calls on record, as before they go out."""
     claimed = leases.claim(run.pk, owner, count, True)
-    leases.open_attempts(run.pk, claimed)
+    leases.open_attempts(claimed)
     return claimed
 
 
