@@ -11,6 +11,7 @@ import gc
 import logging
 import mmap
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -40,6 +41,7 @@ FINISH_WITHIN_S = 6.0  # calls in flight, when the process is asked to end
 TICK_S = 1.0
 MOST_HELD = 8  # times the slots: runs at work and those that wait for their provider, which cost only memory
 REPORT_EVERY = 5  # ticks
+SWITCH_S = 0.0005  # the interpreter's own 5 ms keep answers waiting while the database thread computes
 MESSAGE_S = 0.3  # until a free worker has heard of a launch and is at work on it
 logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]
@@ -75,6 +77,7 @@ class Host:
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         seldom_collect()
+        sys.setswitchinterval(SWITCH_S)
         self.loop.run_forever()
 
     def call(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":

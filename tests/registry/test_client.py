@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -95,6 +96,19 @@ async def test_query_of_the_base_url_stays() -> None:
 )  # fmt: skip
 async def test_text_is_found_and_made_storable(body: Any, text: str) -> None:
     assert (await complete(response(body))).text == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(answer("fine") | {"logprob": math.nan}).encode(),
+        json.dumps(answer("fine")).encode("utf-8-sig"),
+        json.dumps(answer("fine")).encode("utf-16"),
+        json.dumps(answer("fine") | {"id": 10**40}).encode(),
+    ],
+)
+async def test_json_that_is_not_quite_json_is_read(body: bytes) -> None:
+    assert (await complete(response(body))).text == "fine"
 
 
 async def test_odd_usage_is_none_not_an_error() -> None:

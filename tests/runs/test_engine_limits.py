@@ -16,6 +16,7 @@ from registry.client import Client
 from registry.models import Provider, RegisteredModel
 from runs.engine import budgets, claiming, leases, recording
 from runs.engine.check import check_run
+from runs.engine.clock import now_ms
 from runs.engine.host import Host, host, run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import load_plan
@@ -256,6 +257,27 @@ def test_processes_that_start_together_have_their_places_at_once(
         thread.join(60)
     other.stop()
     assert stub.stats.max_in_flight == 24 and check_run(run.pk) == {}
+
+
+def test_the_last_items_are_shared_between_processes(
+    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is left a process holds no more than its part, however much it could ask."""
+    held: list[tuple[int, int]] = []
+    claim = leases.claim
+
+    def watched(run_id: int, *rest: Any) -> list[leases.Claimed]:
+        claimed = claim(run_id, *rest)
+        leased = Trial.objects.filter(run=run_id, state=TrialState.LEASED).count()
+        held.append((leased, leases.not_recorded(run_id)))
+        return claimed
+
+    monkeypatch.setattr(leases, "claim", watched)
+    stub.reset(latency_ms=5)
+    run = launched(700, concurrency=8)
+    PumpLease.objects.create(run=run, owner="another", until_ms=now_ms() + 600_000)
+    assert ended(run).done == 700
+    assert len(held) > 5 and all(leased <= max(1, -(-left // 2)) for leased, left in held)
 
 
 def test_few_answers_wait_for_more_before_they_are_recorded(
