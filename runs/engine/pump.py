@@ -173,20 +173,20 @@ class Pump:
         return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S), few)))
 
     def _wanted(self) -> int:
-        """How many to lease now: none while so few are missing that the round trip is not worth it."""
-        idle, ahead = max(0, self.share - self.busy), self._ahead()
-        missing = idle + ahead - self.queue.qsize()
-        if 2 * missing < min(ahead, CLAIM_MOST):
-            return 0
-        return max(0, min(CLAIM_MOST, missing, self._room()))
+        """How many to lease now."""
+        return max(0, min(CLAIM_MOST, self._missing(), self._room()))
 
     async def _wanted_now(self) -> int:
         """Near the run's end by what the other processes have recorded as well."""
-        wanted = self._wanted()
-        if wanted and self.pumps > 1 and self.left < NEAR_END * self.plan.concurrency:
+        if self.pumps > 1 and self.left < NEAR_END * self.plan.concurrency and self._missing():
             self.left = await self._db(leases.not_recorded, self.plan.run_id)
-            wanted = self._wanted()
-        return wanted
+        return self._wanted()
+
+    def _missing(self) -> int:
+        """In the queue: none while so few are missing that the round trip is not worth it."""
+        idle, ahead = max(0, self.share - self.busy), self._ahead()
+        missing = idle + ahead - self.queue.qsize()
+        return 0 if 2 * missing < min(ahead, CLAIM_MOST) else missing
 
     def _room(self) -> int:
         """Of the run's last items a process holds no more than its part: else it ends with a queue while
