@@ -43,7 +43,10 @@ def score_row(trial_id: int, scorer: str, verdict: Verdict) -> dict[str, Any]:
 
 
 def insert_scores(run_id: int, rows: Sequence[Row]) -> None:
-    """Writes scores of the run's trials, over earlier ones of the same trial and scorer."""
+    """Writes scores of the run's trials, over earlier ones of the same trial and scorer.
+
+    In the caller's transaction, which holds the run's row: nobody deletes the run meanwhile.
+    """
     if not rows:
         return
     names = [name for name in SCORE_COLUMNS if name != "trial"]

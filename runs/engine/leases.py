@@ -127,7 +127,9 @@ def leave_run(run_id: int, owner: str) -> None:
 
 
 def for_update(how: str = "") -> str:
-    """SQLite locks as a whole."""
+    """SQLite locks as a whole. Raises TransactionManagementError outside of a transaction."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A lock needs a transaction.")
     return f"FOR UPDATE {how}" if connection.vendor == "postgresql" else ""
 
 

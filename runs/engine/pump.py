@@ -6,7 +6,6 @@ reads pause and cancel, and shares K with the other processes that execute the r
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -80,7 +79,8 @@ class Pump:
         self.busy = 0
         self.share = max(1, self.plan.concurrency)
         self.pumps = 1
-        self.left = self.plan.total  # items of the run that are not recorded yet, by any process
+        self.left = self.plan.total  # trials of the run that have not ended
+        self.idled = False  # for a whole pause
         self.wake = asyncio.Event()
         self.drain = self.dry = False
         self.abort_at = float("inf")
@@ -190,9 +190,11 @@ class Pump:
 
     def _room(self) -> int:
         """Of the run's last items a process holds no more than its part: else it ends with a queue while
-        others have nothing left to do."""
-        if self.pumps == 1:
+        others have nothing left to do. Unless nobody else takes them, and of a judging, which grows."""
+        if self.pumps == 1 or self.plan.judge:
             return CLAIM_MOST
+        if self.idled:
+            return self.share - self.busy - self.queue.qsize()
         return max(1, -(-self.left // self.pumps)) - len(self.in_hand)
 
     async def _claim(self, count: int) -> int:
@@ -235,8 +237,11 @@ class Pump:
     async def _pause(self, seconds: float) -> None:
         """Sleeps, or until a worker has room."""
         self.wake.clear()
-        with contextlib.suppress(TimeoutError):
+        self.idled = False
+        try:
             await asyncio.wait_for(self.wake.wait(), seconds)
+        except TimeoutError:
+            self.idled = self.queue.empty() and self.busy < self.share
 
     # -- working ---------------------------------------------------------------------------------
 
@@ -341,7 +346,7 @@ class Pump:
         for outcome in batch:
             self.in_hand.pop(outcome.trial.id, None)
             self._end(outcome.trial)
-        self.left = state.total - state.done - state.errored
+        self.left = state.left
         if not self.in_hand or (not self.dry and self._wanted()):
             self.wake.set()  # the last of the run, perhaps
         self._obey(state.status)

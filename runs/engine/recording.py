@@ -73,7 +73,13 @@ class Recorded:
     done: int
     errored: int
     total: int
+    canceled: int
     judgings: tuple[int, ...] = ()  # that got something to judge
+
+    @property
+    def left(self) -> int:
+        """Trials that have not ended."""
+        return self.total - self.done - self.errored - self.canceled
 
 
 def record(
@@ -108,7 +114,7 @@ def record(
             _spend(state.workspace_id, [it for it in sent if (it.trial.id, it.trial.fence) in ended], now)
         dropped = len(outcomes) - len(kept)
         _log(run_id, kept, dropped, lines, now)
-    return Recorded(len(kept), dropped, *state[:5], judgings=judgings)
+    return Recorded(len(kept), dropped, *state[:6], judgings=judgings)
 
 
 def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
@@ -224,6 +230,7 @@ class Standing(NamedTuple):
     done: int = 0
     errored: int = 0
     total: int = 0
+    canceled: int = 0
     workspace_id: int = 0
 
 
@@ -239,7 +246,7 @@ def _count(run_id: int, kept: Sequence[Outcome], judge: Judge | None) -> Standin
                 input_tokens = input_tokens + %s, output_tokens = output_tokens + %s,
                 cost = CASE WHEN %s THEN COALESCE(cost, 0) + CAST(%s AS numeric) ELSE cost END,
                 usage_estimated = usage_estimated OR %s, sequence = sequence + 1
-            WHERE id = %s RETURNING status, sequence, done, errored, total, workspace_id
+            WHERE id = %s RETURNING status, sequence, done, errored, total, canceled, workspace_id
             """,
             [
                 len(done),

@@ -29,10 +29,13 @@ from runs.models import (
     ACTIVE_STATUSES,
     FINISHED_STATUSES,
     LIVE_STATES,
+    Attempt,
     MonthlySpend,
     PumpLease,
     Run,
     RunStatus,
+    Score,
+    Trial,
 )
 from runs.services import CannotDo, run_cancel, run_delete, run_pause, run_resume, run_retry
 from tests.runs.pictures import (
@@ -355,6 +358,7 @@ class RunMachine(RuleBasedStateMachine):
         if number < 8 and self.now.status:
             run_delete(self.access, Run.objects.get(pk=self.pk))
             connection.check_constraints()
+            assert not any(table.objects.filter(run=self.pk).exists() for table in (Trial, Attempt, Score))
 
     def launch_anew(self) -> None:
         self.deed = "launch"

@@ -20,15 +20,18 @@ from datasets.models import DatasetVersion, ItemAsset
 from datasets.services import InUse, version_delete
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
+from runs.engine import claiming, leases
 from runs.engine.check import check_run
 from runs.engine.host import host, run_to_end
-from runs.models import LogLine, Run, RunStatus, Trial, TrialState
+from runs.engine.plan import load_plan
+from runs.models import Attempt, LogLine, Run, RunStatus, Score, Trial, TrialState
 from runs.services import (
     Launch,
     LaunchProblems,
     launch,
     launch_plan,
     run_cancel,
+    run_delete,
     run_pause,
     run_resume,
     run_retry,
@@ -181,7 +184,22 @@ def test_a_workspace_is_deleted_under_a_live_run(
     wait_until(lambda: Run.objects.filter(pk=run.pk, done__gt=50).exists(), "the first items")
     workspace_delete(alpha_access)
     wait_for(thread)
-    assert not Trial.objects.exists() and not LogLine.objects.exists()
+    assert not any(table.objects.exists() for table in (Trial, Attempt, Score, LogLine))
+
+
+def test_no_call_is_put_on_record_of_a_run_that_is_being_deleted(
+    launched: Launched, alpha_access: Access
+) -> None:
+    run = launched(5)
+    assert leases.take_run(run.pk, "one")
+    plan, claimed = load_plan(run.pk), leases.claim(run.pk, "one", 5, calls=True)
+    thread = threading.Thread(target=lambda: (claiming.prepare(plan, claimed), connection.close()))
+    with transaction.atomic():
+        run_delete(alpha_access, Run.objects.get(pk=run.pk))
+        thread.start()
+        time.sleep(0.3)
+    wait_for(thread)
+    assert not Attempt.objects.exists()
 
 
 # Odd figures and slow scorers
