@@ -143,11 +143,11 @@ async def test_a_newcomer_gets_a_call_at_once_and_its_share_as_soon_as_it_is_fre
 ) -> None:
     a, b = process("a"), process("b")
     mine, theirs = a.gate(), b.gate()
-    await a.ask(mine, 100, for_s=0.05)
+    await a.ask(mine, 400, for_s=0.05)  # many: on a busy machine some end meanwhile
     await a.sync()
     await b.sync()
     assert (mine.ceiling, theirs.ceiling) == (12, 1)
-    await b.ask(theirs, 100)
+    await b.ask(theirs, 400)
     await b.sync()
     assert theirs.ceiling == 1  # the other one still holds all places
     await a.sync()
