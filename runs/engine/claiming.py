@@ -27,14 +27,11 @@ def prepare(plan: Plan, claimed: Sequence[Claimed]) -> Claims:
     if plan.cache_scope is not None:
         work = _with_answers(work)
     asking = [each for each in work if each.asks]
-    if plan.ceilings is None:
-        if asking:
-            _open(plan.run_id, asking)
+    if not asking:
         return Claims(work)
     with transaction.atomic():
         lock_run(plan.run_id)
-        ids, reason = budgets.fitting(plan.ceilings, [(each.trial.id, _most(plan, each)) for each in asking])
-        going = set(ids)
+        going, reason = _fitting(plan, asking)
         open_attempts([each.trial for each in asking if each.trial.id in going])
     staying = [each.trial for each in asking if each.trial.id not in going]
     give_back(plan.run_id, staying, plan.calls)
@@ -42,10 +39,12 @@ def prepare(plan: Plan, claimed: Sequence[Claimed]) -> Claims:
     return Claims(kept, held_back=bool(staying), reason=reason)
 
 
-def _open(run_id: int, asking: Sequence[Work]) -> None:
-    with transaction.atomic():
-        lock_run(run_id)
-        open_attempts([each.trial for each in asking])
+def _fitting(plan: Plan, asking: Sequence[Work]) -> tuple[set[int], str]:
+    """Trials whose calls the ceilings let out, and words when they never will."""
+    if plan.ceilings is None:
+        return {each.trial.id for each in asking}, ""
+    ids, reason = budgets.fitting(plan.ceilings, [(each.trial.id, _most(plan, each)) for each in asking])
+    return set(ids), reason
 
 
 def _most(plan: Plan, work: Work) -> budgets.Amount:

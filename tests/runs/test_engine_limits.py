@@ -20,6 +20,7 @@ from runs.engine.clock import now_ms
 from runs.engine.host import Host, host, run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import load_plan
+from runs.engine.pump import Pump
 from runs.engine.recorder import RECORD_ENOUGH, RECORD_WITHIN_S, Recorder
 from runs.engine.recording import Recorded
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
@@ -263,6 +264,29 @@ def test_the_last_items_are_shared_between_processes(
     launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of what is left a process holds no more than its part, however much it could ask."""
+    held = _held(monkeypatch)
+    pause = Pump._pause
+    monkeypatch.setattr(Pump, "_pause", lambda self, seconds: pause(self, 30))  # it is woken in time
+    stub.reset(latency_ms=5)
+    run = launched(700, concurrency=8)
+    PumpLease.objects.create(run=run, owner="another", until_ms=now_ms() + 600_000)
+    assert ended(run).done == 700
+    assert len(held) > 5 and all(leased <= max(1, -(-left // 2)) for leased, left in held)
+
+
+def test_last_items_that_nobody_else_takes_are_taken(
+    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process counts, but has stopped: half of the calls at once, not half of what is left."""
+    held, look = _held(monkeypatch), leases.look
+    monkeypatch.setattr(leases, "look", lambda run_id: (look(run_id)[0], 2))
+    stub.reset(latency_ms=1_500)
+    assert ended(launched(40, concurrency=40)).done == 40
+    assert held[0] == (20, 40) and (20, 20) in held
+
+
+def _held(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """After each claim: how many trials of the run are leased, and how many have not ended."""
     held: list[tuple[int, int]] = []
     claim = leases.claim
 
@@ -273,11 +297,7 @@ def test_the_last_items_are_shared_between_processes(
         return claimed
 
     monkeypatch.setattr(leases, "claim", watched)
-    stub.reset(latency_ms=5)
-    run = launched(700, concurrency=8)
-    PumpLease.objects.create(run=run, owner="another", until_ms=now_ms() + 600_000)
-    assert ended(run).done == 700
-    assert len(held) > 5 and all(leased <= max(1, -(-left // 2)) for leased, left in held)
+    return held
 
 
 def test_few_answers_wait_for_more_before_they_are_recorded(
