@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
-from runs.engine.rowset import encode, rowset
+from runs.engine.rowset import encode, rowset, unestimated
 from runs.models import MonthlySpend, Run, Trial, TrialState
 
 
@@ -128,7 +128,8 @@ def _hold(held: Sequence[tuple[int, Amount]]) -> None:
         cursor.execute(
             f"""
             UPDATE runs_trial SET reserved_tokens = v.tokens, reserved_cost = CAST(v.cost AS numeric)
-            FROM {rowset(columns)} WHERE runs_trial.id = v.trial AND runs_trial.state = 'leased'
+            FROM {rowset(columns)}
+            WHERE runs_trial.id = v.trial AND {unestimated("runs_trial.state = 'leased'")}
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )

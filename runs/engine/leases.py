@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from datasets.models import Upload, UploadState
 from runs.engine.clock import now_ms, now_ms_sql, now_sql
-from runs.engine.rowset import encode, rowset
+from runs.engine.rowset import encode, rowset, unestimated
 from runs.models import FINISHED_STATUSES, LIVE_STATES, LogLine, PumpLease, Run, RunStatus, Trial, TrialState
 
 LEASE_MS = settings.ENGINE_LEASE_S * 1000
@@ -251,13 +251,13 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
                 attempt_count = attempt_count - %s, reserved_tokens = 0, reserved_cost = 0
             FROM {rowset(columns)}
             WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence
-                AND runs_trial.state IN ('leased', 'canceled')
+                AND {unestimated("runs_trial.state IN ('leased', 'canceled')")}
             """,  # noqa: S608 (constants only)
             [int(calls), encode(rows)],
         )
         cursor.execute(
             f"""
-            DELETE FROM runs_attempt WHERE outcome = 'open' AND id IN (
+            DELETE FROM runs_attempt WHERE {unestimated("outcome = 'open'")} AND id IN (
                 SELECT runs_attempt.id FROM runs_attempt JOIN {rowset(columns)}
                 ON runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
                 AND runs_attempt.fence = v.fence

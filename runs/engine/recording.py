@@ -17,7 +17,7 @@ from runs.engine.counting import TALLY_KEYS, TALLY_SUMS, Sums, add, insert_score
 from runs.engine.judging import Judge, order
 from runs.engine.leases import lock_run
 from runs.engine.outcomes import Outcome
-from runs.engine.rowset import encode, rowset
+from runs.engine.rowset import encode, rowset, unestimated
 from runs.engine.verdicts import settle
 from runs.models import LogLine, Run, RunStatus, cell_size
 
@@ -171,7 +171,8 @@ def _update_trials(outcomes: Sequence[Outcome], calls: bool, now: datetime) -> s
                 attempt_count = attempt_count - v.unsent,
                 not_before_ms = CASE WHEN v.delay_ms > 0 THEN {now_ms_sql()} + v.delay_ms ELSE 0 END
             FROM {rowset(TRIAL_COLUMNS)}
-            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'leased'
+            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence
+                AND {unestimated("runs_trial.state = 'leased'")}
             RETURNING id, runs_trial.fence
             """,  # noqa: S608 (constants only)
             [encode(rows)],
@@ -210,7 +211,7 @@ def _finish_attempts(outcomes: Sequence[Outcome], now: datetime) -> set[tuple[in
             UPDATE runs_attempt SET {copied}, started_at = {began}
             FROM {rowset(ATTEMPT_COLUMNS)}
             WHERE runs_attempt.trial_id = v.trial AND runs_attempt.number = v.number
-                AND runs_attempt.fence = v.fence AND runs_attempt.outcome IN ('open', 'lost')
+                AND runs_attempt.fence = v.fence AND {unestimated("runs_attempt.outcome IN ('open', 'lost')")}
             RETURNING runs_attempt.trial_id, runs_attempt.fence
             """,  # noqa: S608 (constants only)
             [encode(rows)],

@@ -20,6 +20,16 @@ def rowset(columns: Mapping[str, str]) -> str:
     return f"(SELECT {picked} FROM json_each(%s)) AS v"  # noqa: S608 (names are constants of the callers)
 
 
+def unestimated(condition: str) -> str:
+    """The condition, kept from PostgreSQL's estimates, for a table that is joined with a rowset.
+
+    Statistics of a table at rest say that hardly any row is leased or open. The planner believes them also
+    when work begins: it expects one such row, looks for it in the whole table, and does so for each row of
+    the batch.
+    """
+    return f"CASE WHEN {condition} THEN TRUE ELSE FALSE END"
+
+
 def encode(rows: Sequence[Mapping[str, Any]]) -> str:
     try:
         text = orjson.dumps(rows, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
