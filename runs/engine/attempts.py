@@ -1,15 +1,14 @@
 """One attempt at one trial: prompt, call, verdicts; every way it can end becomes an Outcome."""
 
-import asyncio
 import random
 from collections.abc import Callable
 
-from judges.scorers import Subject, Verdict
 from registry.client import CallFailed, ChatRequest, Client, Completion, EmbedRequest
 from runs.engine.asking import CHARS_PER_TOKEN, input_tokens
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import CannotRun, Plan, Work
 from runs.engine.reading import judged, likeness
+from runs.engine.scoring import to_be_scored
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
@@ -114,30 +113,10 @@ async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
 
 
 async def scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
-    """The outcome with its verdicts."""
+    """By the run's scorers, or by the judge whose response it is."""
     if plan.judge is None:
-        outcome.verdicts = await verdicts(plan, work, outcome)
-        return outcome
+        return await to_be_scored(plan, work, outcome)
     return judged(plan.judge, outcome, work.trial.failures + 1 < plan.max_failures)
-
-
-async def verdicts(plan: Plan, work: Work, outcome: Outcome) -> list[tuple[str, Verdict]]:
-    """In a thread where a scorer may take long: the loop belongs to all runs of the process."""
-    subject = Subject(
-        outcome.response,
-        work.references,
-        work.choices,
-        work.prompt,
-        work.metadata,
-        outcome.latency_ms,
-        outcome.cost,
-    )
-
-    def judge() -> list[tuple[str, Verdict]]:
-        return [(name, scorer.score(subject)) for name, scorer in plan.scorers]
-
-    slow = any(scorer.blocks for _, scorer in plan.scorers)
-    return await asyncio.to_thread(judge) if slow else judge()
 
 
 def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:

@@ -58,7 +58,7 @@ def seldom_collect() -> None:
     thousands of calls come and go: a tenth of the engine's time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
 
 
 class Host:

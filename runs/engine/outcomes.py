@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from judges.scorers import Verdict
+from judges.scorers import Subject, Verdict
 from runs.engine.leases import Claimed
 
 
@@ -13,7 +13,7 @@ class Outcome:
 
     `delay_ms` is how long a waiting trial waits; `counts` whether the failure uses up an attempt;
     `sent` whether an attempt is on record for it at all. `began` is when its call went out, on the
-    process's monotonic clock, or 0 when that is not known.
+    process's monotonic clock, or 0 when that is not known; `subject` what has yet to get its verdicts.
     """
 
     trial: Claimed
@@ -38,6 +38,7 @@ class Outcome:
     status_code: int | None = None
     attempt_error: str = ""
     retry_after_ms: int | None = None
+    subject: Subject | None = None
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
 
     @property

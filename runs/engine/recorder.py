@@ -12,6 +12,7 @@ from runs.engine.outcomes import Outcome
 from runs.engine.plan import Plan
 from runs.engine.progress import Progress
 from runs.engine.recording import Recorded
+from runs.engine.scoring import score
 from runs.engine.showing import Showing
 
 RECORD_EVERY_S = 0.1
@@ -82,6 +83,7 @@ class Recorder:
     async def _record(self) -> int:
         """How many outcomes the batch had."""
         batch = self.outcomes[:RECORD_MOST]
+        await self.database.run(score, self.plan.scorers, batch)
         lines = self.progress.lines(batch)
         state = await self._write(batch, lines)
         self._recorded_at = time.monotonic()

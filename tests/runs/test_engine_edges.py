@@ -18,6 +18,7 @@ from PIL import Image
 from datasets.assets import asset_store
 from datasets.models import DatasetVersion, ItemAsset
 from datasets.services import InUse, version_delete
+from judges.scorers import Subject, Verdict, build_scorer
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
 from runs.engine import claiming, leases
@@ -345,3 +346,27 @@ def test_deleting_a_version_waits_for_a_launch_under_way(
     wait_for(thread)
     assert len(refused) == 1 and "used by 1 run" in refused[0]
     assert run_to_end(run.pk) == RunStatus.COMPLETED and version.items.count() == 3
+
+
+@pytest.mark.parametrize("scorer", ["numeric", "regex"])
+def test_a_scorer_that_fails_costs_no_response(
+    launched: Callable[..., Run], stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch, scorer: str
+) -> None:
+    """On the database thread, or on one of its own where it may take long."""
+    options = {"pattern": "x"} if scorer == "regex" else {}
+    run = launched(6, scorers=[{"key": scorer, "options": options}])
+    kind = type(build_scorer(scorer, options))
+    whole = kind.score
+
+    def fails_now_and_then(self: Any, subject: Subject) -> Verdict:
+        if "4" in subject.references:
+            raise ArithmeticError("too odd")
+        return whole(self, subject)
+
+    monkeypatch.setattr(kind, "score", fails_now_and_then)
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.done, run.errored, check_run(run.pk)) == (RunStatus.COMPLETED, 6, 0, {})
+    assert not run.trials.filter(response="").exists()
+    failed = Score.objects.filter(run=run, unscored_reason="the scorer failed")
+    assert [(score.value, score.explanation) for score in failed] == [(None, "ArithmeticError('too odd')")]
