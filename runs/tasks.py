@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from runs.engine import leases, recovery
-from runs.engine.database import bound_idling
+from runs.engine.database import set_session
 from runs.engine.host import end_soon, host
 from runs.models import Run
 from runs.selectors_figures import Asked, keep_figures
@@ -35,7 +35,7 @@ def pump(run_id: int, joins: bool = False) -> None:
 def sweep() -> None:
     """Puts right what a lost worker or message left behind."""
     close_old_connections()
-    bound_idling()
+    set_session()
     for run_id in recovery.sweep():
         pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)
 

@@ -22,6 +22,7 @@ from runs.engine.pace import Bucket
 from runs.engine.sharing import News, Orders, Report
 
 LAPSES_AFTER_S = 4.0  # a share that no sync has renewed
+FORGETS_AFTER_S = 60.0  # what 429 has taught: providers count by the minute
 IDLE_SYNCS = 2  # a share is given up after so many without a call
 KEPT_WHILE_ABOVE = 0.6  # of what was wanted before, so that shares do not flap
 TOGETHER = 4  # calls that begin in one turn of the loop, so that they go out before the next connect
@@ -338,7 +339,7 @@ class Gate:
             provider_id=provider_id,
             concurrency=self.limits.concurrency,
             wanted=self.wanted,
-            limit=inf if self.part >= 1 else self.limit,
+            part=self.part,
             width=self.width,
             in_flight=self.in_flight,
             queued=self.queued,
@@ -430,8 +431,11 @@ class Gates:
         if gate is None:
             gate = self._gates[provider_id] = Gate(limits)
         gate.idle = 0
-        if gate.ordered and time.monotonic() - gate.synced_at > LAPSES_AFTER_S:
+        unheard_s = time.monotonic() - gate.synced_at
+        if gate.ordered and unheard_s > LAPSES_AFTER_S:
             gate.ordered = False
+        if unheard_s > FORGETS_AFTER_S and not gate.in_flight:
+            gate.part = 1.0
         gate.set_limits(limits)
         return gate
 

@@ -47,12 +47,12 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a process stands at one provider. `limit` is infinite when 429 has not lowered it."""
+    """How a process stands at one provider. `part` of its places is what it uses; 429 lowers it from 1."""
 
     provider_id: int
     concurrency: int
     wanted: int
-    limit: float
+    part: float
     width: int
     in_flight: int
     queued: int
@@ -68,7 +68,7 @@ class Orders:
     places: int
     owed: bool = False  # others hold places that are this process's by now: their next sync frees them
     rate_share: float = 1.0
-    throttle: float = 1.0  # part of its places that a newcomer starts with: the others were told to slow down
+    throttle: float = 1.0  # the part that a newcomer starts with: the others were told to slow down
     closed_s: float = 0.0
     open_s: float | None = None  # None: the circuit is closed
     sends_probe: bool = False
@@ -146,19 +146,29 @@ def _divide(
         places,
         owed=bool(report.wanted) and places < target,
         rate_share=wanted[owner] / weights if target else 1.0,
-        throttle=min(1.0, sum(demand.limit for demand in others) / report.concurrency) if others else 1.0,
+        throttle=_weighted(others),
     )
     # Until these orders are obeyed, calls that queue may still take the places of the last ones.
-    limit = max(min(report.limit, places), min(report.width, report.in_flight + report.queued))
+    limit = max(
+        min(places, max(1.0, places * report.part)), min(report.width, report.in_flight + report.queued)
+    )
     row = ProviderDemand(
         provider_id=report.provider_id,
         owner=owner,
         wanted=report.wanted,
         limit=limit,
+        part=report.part,
         in_flight=report.in_flight,
         until_ms=now + DEMAND_MS,
     )
     return order, row
+
+
+def _weighted(others: Sequence[ProviderDemand]) -> float:
+    """The part that they use, each by what it wants. Not by what they hold: that may be little for other
+    reasons, such as a process that has just left."""
+    wanted = sum(demand.wanted for demand in others)
+    return sum(demand.wanted * demand.part for demand in others) / wanted if wanted else 1.0
 
 
 def _write(owner: str, own: list[ProviderDemand], known: list[ProviderDemand], now: int) -> None:
@@ -173,7 +183,7 @@ def _write(owner: str, own: list[ProviderDemand], known: list[ProviderDemand], n
         [row for row in own if row.wanted],
         update_conflicts=True,
         unique_fields=["provider", "owner"],
-        update_fields=["wanted", "limit", "in_flight", "until_ms"],
+        update_fields=["wanted", "limit", "part", "in_flight", "until_ms"],
     )
 
 

@@ -59,6 +59,7 @@ class ProviderDemand(models.Model):
     owner = models.CharField(max_length=64)
     wanted = models.PositiveIntegerField()
     limit = models.FloatField(help_text="How many it lets in flight now")
+    part = models.FloatField(db_default=1.0, help_text="Of its places; 429 lowers it")
     in_flight = models.PositiveIntegerField(default=0)
     until_ms = models.BigIntegerField(help_text="It counts until then")
 

@@ -1,18 +1,20 @@
 """Launching and executing runs in tests: the real engine, the scripted endpoint."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from datasets.models import DatasetVersion
 from judges.draft import Draft
 from judges.models import JudgeVersion
 from judges.services import judge_create
-from registry.models import RegisteredModel
+from registry.models import Provider, RegisteredModel
 from runs.engine import host
 from runs.models import Run
 from runs.services import Launch, launch
+from tests.runs.processes import Process, seen
 from workspaces.access import Access, system_access
 from workspaces.models import Workspace
 
@@ -69,3 +71,18 @@ def judge(alpha_access: Access, model: Callable[..., RegisteredModel]) -> Callab
         return judge_create(alpha_access, Draft(**(known | {"model_ids": asked} | fields)))
 
     return make
+
+
+@pytest_asyncio.fixture
+async def process(provider: Callable[..., Provider]) -> AsyncIterator[Callable[..., Process]]:
+    """Makes processes that use one provider: `process("a")`."""
+    made: list[Process] = []
+    shared = await seen(provider)
+
+    def make(owner: str) -> Process:
+        made.append(Process(owner, shared.pk))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.end()

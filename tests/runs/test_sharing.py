@@ -1,107 +1,27 @@
-"""Processes that share a provider: places, paces, pauses and the circuit go through the database.
-
-Each process is a `Gates` of its own with a database thread of its own.
-"""
+"""Processes that share a provider: places and paces go through the database."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
-import pytest_asyncio
-from django.db import OperationalError, connection
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.models import Provider
-from runs.engine import circuit, sharing
-from runs.engine.circuit import OPENS_AFTER
+from runs.engine import gates as runs_gates
+from runs.engine import sharing
 from runs.engine.clock import now_ms
-from runs.engine.database import DatabaseThread
-from runs.engine.disk import DiskFull
-from runs.engine.gates import Gate, Gates, Limits
+from runs.engine.gates import Gate
 from runs.engine.sharing import Report, shares
 from runs.models import ProviderDemand, ProviderHold
+from tests.runs.processes import Process, change, rows, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Process:
-    """One process's gates, with calls that wait for the test to end them."""
-
-    def __init__(self, owner: str, provider_id: int):
-        self.gates, self.database, self.provider_id = Gates(owner), DatabaseThread(), provider_id
-        self.calls: set[asyncio.Task[None]] = set()
-        self.finish = asyncio.Event()
-        self.went: list[float] = []
-
-    def gate(self, **limits: Any) -> Gate:
-        return self.gates.gate(self.provider_id, Limits(**({"concurrency": 12} | limits)))
-
-    async def sync(self, times: int = 1) -> None:
-        for _ in range(times):
-            await self.gates.sync(self.database)
-        await asyncio.sleep(0.01)  # whoever may go, goes
-
-    async def ask(self, gate: Gate, count: int, kind: str = "ok", for_s: float | None = None) -> None:
-        """So many calls; each lasts until `finish`, or that long."""
-
-        async def call() -> None:
-            async with gate.place(1):
-                self.went.append(time.monotonic())
-                await (self.finish.wait() if for_s is None else asyncio.sleep(for_s))
-            gate.learned(kind)
-
-        self.calls |= {asyncio.create_task(call()) for _ in range(count)}
-        await asyncio.sleep(0.01)
-
-    async def fails(self, gate: Gate, times: int) -> None:
-        for _ in range(times):
-            async with gate.place(1):
-                pass
-            gate.learned("server_error")
-
-    async def end(self) -> None:
-        for call in self.calls:
-            call.cancel()
-        await asyncio.gather(*self.calls, return_exceptions=True)
-        await asyncio.to_thread(self.database.close)
-
-
-@pytest_asyncio.fixture
-async def process(provider: Callable[..., Provider]) -> AsyncIterator[Callable[..., Process]]:
-    """Makes processes that use one provider: `process("a")`."""
-    made: list[Process] = []
-    shared = await seen(provider)
-
-    def make(owner: str) -> Process:
-        made.append(Process(owner, shared.pk))
-        return made[-1]
-
-    yield make
-    for each in made:
-        await each.end()
-
-
-async def seen(look: Callable[[], Any]) -> Any:
-    """By a connection that does not outlive it."""
-    database = DatabaseThread()
-    try:
-        return await database.run(look)
-    finally:
-        await asyncio.to_thread(database.close)
-
-
-async def rows(model: Any) -> list[Any]:
-    return list(await seen(lambda: list(model.objects.order_by("pk"))))
-
-
-async def change(model: Any, **values: Any) -> None:
-    await seen(lambda: model.objects.update(**values))
 
 
 # Shares
@@ -288,6 +208,34 @@ async def test_a_newcomer_starts_as_slowly_as_the_others_were_told_to(
     assert (mine.width, theirs.ceiling, theirs.width) == (8, 32, 8)
 
 
+async def test_who_comes_back_is_not_slowed_down_by_what_the_others_have_of_the_places(
+    process: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that share hold half of the places each, and one that has just left leaves a gap: nobody was told
+    to slow down."""
+    monkeypatch.setattr(runs_gates, "LAPSES_AFTER_S", 0.0)
+    a, b, c = process("a"), process("b"), process("c")
+    for _ in range(3):
+        for each in (a, b):
+            await each.ask(each.gate(concurrency=64), 64, for_s=0)
+            await each.sync()
+    await b.gates.leave(b.database)
+    await c.ask(c.gate(concurrency=64), 64, for_s=0)
+    await c.sync()
+    assert [each.gate(concurrency=64).part for each in (a, b, c)] == [1.0, 1.0, 1.0]
+
+
+async def test_what_refusals_have_taught_is_forgotten_after_a_quiet_minute(
+    process: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = process("a")
+    await a.ask(a.gate(concurrency=64), 1, kind="rate_limited", for_s=0)
+    await a.sync()
+    assert a.gate(concurrency=64).part == 0.5
+    monkeypatch.setattr(runs_gates, "FORGETS_AFTER_S", 0.0)
+    assert a.gate(concurrency=64).part == 1.0
+
+
 async def test_an_endpoint_without_a_row_has_its_limits_to_itself(process: Callable[..., Process]) -> None:
     a = process("a")
     a.provider_id = 0
@@ -298,7 +246,7 @@ async def test_an_endpoint_without_a_row_has_its_limits_to_itself(process: Calla
 
 
 def test_a_sync_costs_few_queries(provider: Callable[..., Provider]) -> None:
-    reports = [Report(provider().pk, 12, 3, float("inf"), 12, 3, 0) for _ in range(3)]
+    reports = [Report(provider().pk, 12, 3, 1.0, 12, 3, 0) for _ in range(3)]
     sharing.exchange("a", reports)
     with CaptureQueriesContext(
         connection,
@@ -339,159 +287,3 @@ async def test_two_processes_share_a_pace(process: Callable[..., Process], limit
     counts = [len(a.went) - before[0], len(b.went) - before[1]]
     assert 60 * seconds * 0.8 <= sum(counts) <= 60 * seconds * 1.05 + 2
     assert 0.8 <= counts[0] / counts[1] <= 1.25
-
-
-# Pauses and the circuit
-
-
-async def test_a_pause_asked_of_one_process_holds_all(process: Callable[..., Process]) -> None:
-    a, b = process("a"), process("b")
-    mine, theirs = a.gate(), b.gate()
-    mine.learned("rate_limited", 700)
-    await a.sync()
-    await b.sync()
-    hold = theirs.held()
-    assert hold and hold.reason == "it asked for a pause" and 400 < hold.for_ms <= 701
-    [row] = await rows(ProviderHold)
-    await a.sync()
-    await b.sync()
-    assert (await rows(ProviderHold))[0].closed_until_ms == row.closed_until_ms  # told once
-    await asyncio.sleep(0.75)
-    assert mine.held() is theirs.held() is None
-    await b.ask(theirs, 1)
-    assert theirs.in_flight == 1
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(circuit, "OPEN_FIRST_S", 0.25)
-    monkeypatch.setattr(circuit, "OPEN_MOST_S", 3.0)
-
-
-async def test_one_probe_over_all_processes(process: Callable[..., Process], quick: None) -> None:
-    a, b = process("a"), process("b")
-    mine, theirs = a.gate(), b.gate()
-    await a.sync()
-    await b.sync()
-    await a.fails(mine, OPENS_AFTER)
-    await a.sync()
-    await b.sync()
-    for gate in (mine, theirs):
-        hold = gate.held()
-        assert hold and hold.reason == "8 calls in a row failed (server error); one probe goes out then"
-    await a.ask(mine, 5)
-    await b.ask(theirs, 5)
-    await asyncio.sleep(0.3)
-    assert mine.in_flight == theirs.in_flight == 0  # only a sync says who
-    for _ in range(3):
-        await b.sync()
-        await a.sync()
-    assert (mine.in_flight, theirs.in_flight) == (0, 1)
-    hold = mine.held()
-    assert hold and (hold.for_ms == 0 or "one probe" in hold.reason)
-    b.finish.set()
-    await asyncio.sleep(0.01)
-    assert theirs.held() is None
-    await b.sync()
-    await a.sync()
-    assert mine.held() is None and mine.in_flight == 5
-    [row] = await rows(ProviderHold)
-    assert (row.open_until_ms, row.failures, row.probe_owner, row.reason) == (0, 0, "", "")
-
-
-async def test_a_failed_probe_shuts_it_for_all_for_longer(
-    process: Callable[..., Process], quick: None
-) -> None:
-    a, b = process("a"), process("b")
-    mine, theirs = a.gate(), b.gate()
-    await b.sync()
-    await a.fails(mine, OPENS_AFTER)
-    await a.sync()
-    await a.ask(mine, 3, kind="timeout", for_s=0.01)
-    await asyncio.sleep(0.27)
-    await a.sync()
-    await asyncio.sleep(0.03)
-    assert len(a.went) == 1
-    await a.sync()
-    await b.sync()
-    for gate in (mine, theirs):
-        hold = gate.held()
-        assert (
-            hold and 250 < hold.for_ms <= 500 and hold.reason.startswith("9 calls in a row failed (no answer")
-        )
-
-
-async def test_a_probe_of_the_dead_goes_to_another(process: Callable[..., Process]) -> None:
-    a = process("a")
-    gate = a.gate()
-    await a.sync()
-    past = await seen(now_ms) - 1
-    await change(ProviderHold, open_until_ms=past, failures=9, probe_owner="dead", reason="9 failed")
-    await a.sync()
-    await a.ask(gate, 3)
-    assert gate.in_flight == 0
-    await a.sync(2)
-    assert gate.in_flight == 1
-    [row] = await rows(ProviderHold)
-    assert row.probe_owner == "a" and row.open_until_ms > past + 5_000  # its hold on the circuit
-
-
-async def test_who_has_nothing_to_send_takes_no_probe(process: Callable[..., Process]) -> None:
-    a, b = process("a"), process("b")
-    mine, theirs = a.gate(), b.gate()
-    await a.sync()
-    await change(ProviderHold, open_until_ms=1, failures=8, reason="8 failed")
-    await a.sync()
-    await b.sync()
-    assert [row.probe_owner for row in await rows(ProviderHold)] == [""]
-    await b.ask(theirs, 2)
-    await b.sync()
-    assert (mine.circuit.granted, theirs.in_flight) == (False, 1)
-    assert [row.probe_owner for row in await rows(ProviderHold)] == ["b"]
-
-
-async def test_failures_in_a_row_count_over_all_processes(process: Callable[..., Process]) -> None:
-    a, b = process("a"), process("b")
-    mine, theirs = a.gate(), b.gate()
-    await a.fails(mine, 5)
-    await a.sync()
-    await b.fails(theirs, 1)
-    theirs.learned("ok")
-    await b.fails(theirs, 2)
-    await b.sync()
-    assert [row.failures for row in await rows(ProviderHold)] == [2]
-    await a.sync()
-    await a.fails(mine, 5)
-    await a.sync()
-    assert mine.held() is None
-    await b.sync()
-    await b.fails(theirs, 1)
-    assert theirs.held() is not None
-
-
-class Away(DatabaseThread):
-    """Its server cannot be reached, or can write nothing."""
-
-    def __init__(self, error: Exception):
-        self.error = error
-
-    async def run(self, *anything: Any) -> Any:
-        raise self.error
-
-
-@pytest.mark.parametrize("error", [OperationalError("gone"), DiskFull("full")])
-async def test_without_the_database_the_last_shares_stand_and_news_is_kept(
-    process: Callable[..., Process], error: Exception
-) -> None:
-    a, b = process("a"), process("b")
-    mine, theirs = a.gate(), b.gate()
-    await b.ask(theirs, 12)
-    await b.sync()
-    await a.sync()
-    mine.learned("rate_limited", 60_000)
-    await a.gates.sync(Away(error))
-    assert mine.ceiling == 1
-    mine.learned("ok")
-    await a.sync()
-    await b.sync()
-    assert theirs.held() is not None
