@@ -19,6 +19,7 @@ from runs.models import ProviderDemand, ProviderHold
 PROBE_MS = 10_000  # a probe's hold on the circuit, renewed while it is out
 DEMAND_MS = 5_000
 TURN_MS = 3_000  # where processes are more than places
+ROOM, ROOM_LEAST = 2, 16  # times what a process wants: what is beyond that is there for who comes next
 ASKED = "it asked for a pause"
 
 
@@ -132,11 +133,13 @@ def _locked_holds(by_provider: Mapping[int, Report]) -> dict[int, ProviderHold]:
 def _divide(
     owner: str, report: Report, others: Sequence[ProviderDemand], now: int
 ) -> tuple[Orders, ProviderDemand]:
-    """This process's share, of which it takes what the others do not hold at present."""
+    """This process's share, of which it takes what it may need and the others do not hold at present."""
     wanted = {demand.owner: demand.wanted for demand in others} | {owner: max(1, report.wanted)}
     targets = shares(wanted, report.concurrency, now // TURN_MS)
     held = sum(max(int(demand.limit), demand.in_flight) for demand in others)
     target, at_least = targets[owner], int(len(wanted) <= report.concurrency)
+    if report.wanted:
+        target = min(target, max(ROOM_LEAST, ROOM * report.wanted))
     if report.wanted or not others:
         places = min(target, max(report.concurrency - held, at_least))
     else:  # idle: enough for a first call

@@ -93,6 +93,19 @@ async def test_processes_that_start_together_share_at_once(process: Callable[...
     assert (mine.ceiling, mine.owed, theirs.ceiling, theirs.owed) == (6, False, 6, False)
 
 
+async def test_a_process_leaves_what_it_does_not_need_to_who_comes_next(
+    process: Callable[..., Process],
+) -> None:
+    a, b = process("a"), process("b")
+    first, second = a.gate(concurrency=400), b.gate(concurrency=400)
+    await a.ask(first, 100)
+    await a.sync()
+    await b.ask(second, 100)
+    await b.sync()
+    assert (first.ceiling, second.ceiling, second.owed) == (200, 200, False)
+    assert second.in_flight == 100
+
+
 async def test_places_given_out_never_exceed_the_limit(process: Callable[..., Process]) -> None:
     """Apart from one first call each, whatever order processes come and ask in."""
     members = [process(name) for name in "abc"]
