@@ -284,7 +284,7 @@ class LatestCalls:
     """The last 2,000 calls by id that are younger than 5 minutes, grouped by provider and outcome."""
 
     rows: Sequence[Mapping[str, Any]]
-    all_of_them: bool  # whether no call of the last minutes is left out
+    all_of_them: bool  # whether no call of the last minute is left out
 
     @property
     def first(self) -> datetime | None:
@@ -292,7 +292,7 @@ class LatestCalls:
 
 
 def latest_calls(now: int) -> LatestCalls:
-    """Two queries by primary key."""
+    """Three queries by primary key."""
     newest = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     minute_ago = at(now) - RATE_WITHIN
     rows = Attempt.objects.order_by().filter(
@@ -303,7 +303,9 @@ def latest_calls(now: int) -> LatestCalls:
         first=Min("started_at"),
         answered=Count("pk", filter=Q(outcome="ok", finished_at__gte=minute_ago)),
     )
-    return LatestCalls(list(grouped), newest <= CALLS_READ)
+    left_out = Attempt.objects.order_by("-pk").filter(pk__lte=newest - CALLS_READ)
+    before = left_out.values_list("started_at", flat=True).first()
+    return LatestCalls(list(grouped), before is None or before < minute_ago)
 
 
 def calls_by_provider(latest: LatestCalls) -> dict[int, Calls]:

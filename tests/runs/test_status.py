@@ -82,8 +82,17 @@ def test_calls_older_than_five_minutes_are_left_out(launched: Callable[..., Run]
 
 
 def test_answers_are_counted_over_a_minute_or_told_by_their_pace(launched: Callable[..., Run]) -> None:
-    calls_of(launched(8), ok=5, server_error=2)
+    run = launched(8)
+    calls_of(run, ok=5, server_error=2)
     assert selectors_status.read(now_ms()).answers_per_minute == 5
+    first = Attempt.objects.order_by("pk").first()
+    assert first is not None
+    Attempt.objects.filter(pk=first.pk).update(id=first.pk + CALLS_READ + 10)
+    assert selectors_status.read(now_ms()).answers_per_minute > 5  # six of the last minute are left out
+    Attempt.objects.exclude(pk=first.pk + CALLS_READ + 10).update(
+        started_at=first.started_at - timedelta(hours=1)
+    )
+    assert selectors_status.read(now_ms()).answers_per_minute == 1
     now, first = now_ms(), {"run__model__provider": 1, "answered": 0}
     began = datetime.fromtimestamp(now / 1000, UTC) - timedelta(seconds=10)
     rows = [
