@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +22,7 @@ from yarl import URL
 
 from registry import failures, rules
 from registry.calls import CallFailed, ChatRequest, Completion, Embeddings, EmbedRequest, Endpoint
+from registry.exchange import Response, Target, exchange, target
 from registry.outbound import Gate, GatedResolver
 from registry.protocols import PROTOCOLS
 from registry.protocols.base import Answer, BadAnswer, WireFormat, parsed
@@ -31,7 +32,6 @@ __all__ = ["CallFailed", "ChatRequest", "Client", "Completion", "EmbedRequest", 
 
 MAX_BODY_BYTES = 10 << 20
 MAX_ERROR_BYTES = 64 << 10
-CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 30.0
 END_OF_STREAM_S = 0.1
 PREPARED_KEPT = 512
@@ -42,8 +42,6 @@ FIXED_HEADERS = {
     "content-type": JSON,
     "user-agent": "Evalportal",
 }
-TIMEOUT = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)  # the rest is under the call's deadline
-Response = aiohttp.ClientResponse
 OnText = Callable[[str], None]
 T = TypeVar("T")
 
@@ -54,10 +52,9 @@ class Prepared:
 
     endpoint: Endpoint
     wire: WireFormat
-    chat_url: URL
-    models_url: URL
-    embeddings_url: URL
-    headers: CIMultiDict[str]
+    chat: Target
+    models: Target
+    embeddings: Target
     secrets: failures.Secrets
 
 
@@ -67,7 +64,7 @@ class Client:
     def __init__(self, *, max_connections: int = 4096):
         self.max_connections = max_connections
         self.gate = Gate(settings.OUTBOUND_ALLOW)
-        self._opened: aiohttp.ClientSession | None = None
+        self._opened: aiohttp.TCPConnector | None = None
         self._prepared: dict[int, Prepared] = {}
         tls_context()  # reading the certificates takes tens of milliseconds: no call waits for that
 
@@ -128,23 +125,16 @@ class Client:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
-    def _session(self) -> aiohttp.ClientSession:
-        """Made at the first call, inside the loop. It keeps no cookies: workspaces share it."""
+    def _connector(self) -> aiohttp.TCPConnector:
+        """Made at the first call, inside the loop."""
         if self._opened is None:
-            connector = aiohttp.TCPConnector(
+            self._opened = aiohttp.TCPConnector(
                 limit=self.max_connections,
                 ssl=tls_context(),
                 keepalive_timeout=KEEPALIVE_S,
                 ttl_dns_cache=60,
                 resolver=GatedResolver(self.gate),
                 socket_factory=self.gate.socket,
-            )
-            self._opened = aiohttp.ClientSession(
-                connector=connector,
-                trust_env=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=TIMEOUT,
             )
         return self._opened
 
@@ -181,16 +171,14 @@ class Client:
             failure.latency_ms = _ms_since(started)
             raise failure from None  # the cause may hold the request with its key
 
-    async def _send(self, prepared: Prepared, request: ChatRequest | EmbedRequest | None) -> Response:
-        session, headers = self._session(), prepared.headers
+    def _send(
+        self, prepared: Prepared, request: ChatRequest | EmbedRequest | None
+    ) -> Coroutine[Any, Any, Response]:
         if request is None:
-            return await session.get(prepared.models_url, headers=headers, allow_redirects=False)
+            return exchange(self._connector(), prepared.models)
         if isinstance(request, EmbedRequest):
-            url, content = prepared.embeddings_url, prepared.wire.embeddings_body(request)
-        else:
-            url, content = prepared.chat_url, prepared.wire.body(request)
-        body = aiohttp.BytesPayload(content, content_type=JSON)  # of any size
-        return await session.post(url, headers=headers, data=body, allow_redirects=False)
+            return exchange(self._connector(), prepared.embeddings, prepared.wire.embeddings_body(request))
+        return exchange(self._connector(), prepared.chat, prepared.wire.body(request))
 
     def _prepare(self, endpoint: Endpoint) -> Prepared:
         """Kept by identity: callers use one Endpoint for many calls."""
@@ -198,7 +186,7 @@ class Client:
         if known is not None and known.endpoint is endpoint:
             return known
         made = prepare(endpoint)
-        self.gate.check_literal(made.chat_url.host or "")
+        self.gate.check_literal(made.chat.request.url.host or "")
         if len(self._prepared) >= PREPARED_KEPT:
             self._prepared.clear()
         self._prepared[id(endpoint)] = made
@@ -206,16 +194,17 @@ class Client:
 
 
 def prepare(endpoint: Endpoint) -> Prepared:
+    """Of the running loop."""
     wire: WireFormat = PROTOCOLS[endpoint.protocol]()
     api_key = endpoint.api_key.reveal()
     extra = {name.lower(): value for name, value in endpoint.headers.items()}
+    headers = _sendable({**FIXED_HEADERS, **wire.headers(api_key), **extra})
     return Prepared(
         endpoint=endpoint,
         wire=wire,
-        chat_url=endpoint_url(endpoint.base_url, wire.chat_path),
-        models_url=endpoint_url(endpoint.base_url, wire.models_path),
-        embeddings_url=endpoint_url(endpoint.base_url, wire.embeddings_path),
-        headers=_sendable({**FIXED_HEADERS, **wire.headers(api_key), **extra}),
+        chat=target("POST", endpoint_url(endpoint.base_url, wire.chat_path), headers),
+        models=target("GET", endpoint_url(endpoint.base_url, wire.models_path), headers),
+        embeddings=target("POST", endpoint_url(endpoint.base_url, wire.embeddings_path), headers),
         secrets=failures.secrets_of(
             api_key, (*endpoint.headers.values(), *rules.query_values(endpoint.base_url))
         ),

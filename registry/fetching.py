@@ -16,7 +16,8 @@ import aiohttp
 from django.conf import settings
 from yarl import URL
 
-from registry.client import CONNECT_TIMEOUT_S, tls_context
+from registry.client import tls_context
+from registry.exchange import CONNECT_TIMEOUT_S
 from registry.outbound import AddressBlocked, Gate, GatedResolver
 
 MAX_DOCUMENT_BYTES = 10 << 20

@@ -442,8 +442,7 @@ async def test_connections_are_kept_for_the_next_call(stub: StubEndpoint) -> Non
         endpoint = seen.endpoint(base_url=stub.base_url)
         for streamed in (False, True, False, True):
             await client.complete(endpoint, chat(stream=streamed))
-        session = client._session()
-        assert sum(len(kept) for kept in session._connector._conns.values()) == 1  # type: ignore[union-attr]
+        assert sum(len(kept) for kept in client._connector()._conns.values()) == 1
 
 
 async def test_cookies_of_an_endpoint_are_not_kept() -> None:
