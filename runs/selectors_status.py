@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, FloatField, Min, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
 
 from judges.metrics import Estimate, proportion
@@ -255,7 +255,10 @@ def provider_rows(
     among = Provider.objects.filter(is_active=True) if among is None else among
     rows = among.select_related("workspace", "hold")
     demands = ProviderDemand.objects.filter(until_ms__gt=now).order_by().values("provider")
-    sums = demands.annotate(flying=Sum("in_flight"), limits=Sum("limit"))
+    sums = demands.annotate(
+        flying=Sum("in_flight"),
+        borne=Sum(F("part") * F("wanted"), output_field=FloatField()) / Sum("wanted"),
+    )
     demand = {row["provider"]: row for row in sums}
     found = rows.order_by(Lower("name"), "pk")[: ROWS + 1]
     return [provider_row(row, now, demand.get(row.pk), calls.get(row.pk, Calls())) for row in found]
@@ -271,7 +274,7 @@ def provider_row(provider: Provider, now: int, demand: Mapping[str, Any] | None,
         held_s=max(0, max(closed, opened) - now) / 1000,
         reason=kept.reason if kept and hold else "",
         in_flight=demand["flying"] if demand else 0,
-        limit=int(min(demand["limits"], provider.concurrency)) if demand else provider.concurrency,
+        limit=max(1, int(provider.concurrency * demand["borne"])) if demand else provider.concurrency,
         calls=calls,
     )
 
@@ -284,7 +287,7 @@ class LatestCalls:
     """The last 2,000 calls by id that are younger than 5 minutes, grouped by provider and outcome."""
 
     rows: Sequence[Mapping[str, Any]]
-    all_of_them: bool  # whether no call of the last minute is left out
+    all_of_them: bool  # whether no call of those 5 minutes is left out
 
     @property
     def first(self) -> datetime | None:
@@ -305,7 +308,7 @@ def latest_calls(now: int) -> LatestCalls:
     )
     left_out = Attempt.objects.order_by("-pk").filter(pk__lte=newest - CALLS_READ)
     before = left_out.values_list("started_at", flat=True).first()
-    return LatestCalls(list(grouped), before is None or before < minute_ago)
+    return LatestCalls(list(grouped), before is None or before < at(now) - CALLS_WITHIN)
 
 
 def calls_by_provider(latest: LatestCalls) -> dict[int, Calls]:
@@ -317,12 +320,13 @@ def calls_by_provider(latest: LatestCalls) -> dict[int, Calls]:
 
 
 def answers_per_minute(latest: LatestCalls, now: int) -> float:
-    """Counted over the last minute; when 2,000 calls do not reach back so far, their starts tell the pace."""
+    """Counted over the last minute; when 2,000 calls do not reach back to before those that may have ended
+    in it, their starts tell the pace."""
     first = latest.first
     if first is None:
         return 0.0
     span_s = (at(now) - first).total_seconds()
-    if latest.all_of_them or span_s >= RATE_WITHIN.total_seconds():
+    if latest.all_of_them or span_s >= 2 * RATE_WITHIN.total_seconds():
         return float(sum(row["answered"] for row in latest.rows))
     ended = sum(row["n"] for row in latest.rows if row["outcome"] != "open")
     good = sum(row["n"] for row in latest.rows if row["outcome"] == "ok")

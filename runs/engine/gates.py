@@ -24,6 +24,7 @@ from runs.engine.sharing import News, Orders, Report
 LAPSES_AFTER_S = 4.0  # a share that no sync has renewed
 FORGETS_AFTER_S = 60.0  # what 429 has taught: providers count by the minute
 IDLE_SYNCS = 2  # a share is given up after so many without a call
+TELLING = 16  # refused with fewer in flight, a provider says little of how many it bears
 KEPT_WHILE_ABOVE = 0.6  # of what was wanted before, so that shares do not flap
 TOGETHER = 4  # calls that begin in one turn of the loop, so that they go out before the next connect
 logger = logging.getLogger(__name__)
@@ -52,15 +53,16 @@ class Gate:
 
     def __init__(self, limits: Limits):
         self.limits = limits
-        self.ceiling = limits.concurrency  # this process's share of the places
-        self.part = 1.0  # of those, what the provider bears now
+        self.share = limits.concurrency  # this process's, by what all want
+        self.ceiling = limits.concurrency  # of those, the places that it has now
+        self.part = 1.0  # of its share, what the provider bears
         self.width = limits.concurrency
         self.rate_share = 1.0
         self.in_flight = self.queued = self.peak = self.wanted = 0
         self.ordered = False  # whether a sync has said what this process's share is
         self.owed = False  # whether others still hold places of that share
         self.listed = False
-        self.synced_at = 0.0
+        self.synced_at = self.called_at = 0.0
         self.idle = 0
         self.circuit = Circuit()
         self.news = News()
@@ -91,6 +93,12 @@ class Gate:
         """Calls that are here and those that are about to come."""
         return self.in_flight + self.queued + sum(self._expected.values())
 
+    @property
+    def short(self) -> bool:
+        """Whether calls wait here for places that a sync may bring."""
+        cramped = self.queued > 0 and self.ceiling <= self.in_flight < self.limit
+        return self.owed or cramped
+
     def stand_still(self) -> None:
         """No more calls in flight than now, until a sync has said how many: others count on what it tells."""
         self.width = min(self.width, max(1, self.in_flight + self.queued))
@@ -104,6 +112,7 @@ class Gate:
 
     def leave(self) -> None:
         self.in_flight -= 1
+        self.called_at = time.monotonic()
         if self.circuit.sent and self.circuit.is_probe():
             self.circuit.ended()
         if self._lines:
@@ -221,7 +230,7 @@ class Gate:
                 self._answered()
         if kind == "ok":
             if self.part < 1:
-                self._bears(self.part + 1 / (self.limit * max(1, self.ceiling)))
+                self._bears(self.part + 1 / (self.limit * max(1, self.share)))
             return
         if kind == "rate_limited":
             self._halve()
@@ -259,11 +268,12 @@ class Gate:
         self._admit_soon()
 
     def _halve(self) -> None:
-        """Many refusals within a second are one."""
+        """From what is used, which may be little of the share. Many refusals within a second are one."""
         now = time.monotonic()
         if now - self._halved_at > 1.0:
             self._halved_at = now
-            self._bears(self.part / 2)
+            used = max(TELLING, self.in_flight + 1) / max(1, self.share)
+            self._bears(min(self.part, max(min(self.part, used) / 2, 1 / max(1, self.share))))
 
     def _close(self, until: float) -> None:
         self._closed_until = max(self._closed_until, until)
@@ -271,12 +281,17 @@ class Gate:
 
     @property
     def limit(self) -> float:
-        """Calls in flight at most; grows by one for each full round of good answers."""
-        return max(1.0, self.ceiling * self.part)
+        """Calls in flight that the provider bears; grows by one for each full round of good answers."""
+        return max(1.0, self.share * self.part)
 
     def _bears(self, part: float) -> None:
-        self.part = min(1.0, max(part, 1 / max(1, self.ceiling)))
+        self.part = min(1.0, part)
         self._set_width()
+
+    def forget(self) -> None:
+        """What refusals have taught."""
+        if self.part < 1:
+            self._bears(1.0)
 
     def _set_width(self) -> None:
         self.width = min(int(self.limit + 1e-9), self.ceiling)
@@ -303,8 +318,9 @@ class Gate:
         if limits == self.limits:
             return
         if limits.concurrency != self.limits.concurrency:
-            alone = self.ceiling >= self.limits.concurrency
-            self.ceiling = limits.concurrency if alone else min(self.ceiling, limits.concurrency)
+            alone = self.share >= self.limits.concurrency
+            self.share = limits.concurrency if alone else min(self.share, limits.concurrency)
+            self.ceiling = self.share if alone else min(self.ceiling, limits.concurrency)
             self._bears(1.0)
         self.limits = limits
         self._set_paces()
@@ -343,6 +359,7 @@ class Gate:
             width=self.width,
             in_flight=self.in_flight,
             queued=self.queued,
+            newcomer=not self.ordered,
             probing=self.circuit.sent or (self.circuit.granted and self.queued > 0),
             news=news,
             at=time.monotonic(),
@@ -362,7 +379,7 @@ class Gate:
     def obey(self, orders: Orders) -> None:
         """What a sync says."""
         newcomer, self.ordered, self.listed = not self.ordered, True, self.wanted > 0
-        self.ceiling, self.owed = orders.places, orders.owed
+        self.share, self.ceiling, self.owed = orders.share, orders.places, orders.owed
         if newcomer:
             self.part = min(self.part, orders.throttle)
         self._set_width()
@@ -431,11 +448,11 @@ class Gates:
         if gate is None:
             gate = self._gates[provider_id] = Gate(limits)
         gate.idle = 0
-        unheard_s = time.monotonic() - gate.synced_at
-        if gate.ordered and unheard_s > LAPSES_AFTER_S:
+        now = time.monotonic()
+        if gate.ordered and now - gate.synced_at > LAPSES_AFTER_S:
             gate.ordered = False
-        if unheard_s > FORGETS_AFTER_S and not gate.in_flight:
-            gate.part = 1.0
+        if now - gate.called_at > FORGETS_AFTER_S and not gate.in_flight:
+            gate.forget()
         gate.set_limits(limits)
         return gate
 

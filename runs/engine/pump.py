@@ -283,7 +283,7 @@ class Pump:
     async def _attempt(self, work: Work) -> Outcome:
         gate = self.gate
         if gate is None or not work.asks:
-            await asyncio.sleep(0)  # scoring never waits, so let others have the loop
+            await asyncio.sleep(0)  # nothing here waits, so let others have the loop
             self._begin(work.trial)
             return await settled_outcome(self.plan, work)
         outcome = await self._call(gate, work)
@@ -363,8 +363,11 @@ class Pump:
     async def _keep(self) -> None:
         """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
         while True:
-            owed, starting = bool(self.gate and self.gate.owed), time.monotonic() < self.started + STARTING_S
-            await asyncio.sleep(LOOK_SOON_S if owed or starting else LOOK_EVERY_S)
+            short, starting = (
+                bool(self.gate and self.gate.short),
+                time.monotonic() < self.started + STARTING_S,
+            )
+            await asyncio.sleep(LOOK_SOON_S if short or starting else LOOK_EVERY_S)
             now = time.monotonic()
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
@@ -376,7 +379,7 @@ class Pump:
                     self._disk_full()
             if not await self._look():
                 return
-            if owed or (starting and self.share < self.plan.concurrency):  # others need what this one holds
+            if short or (starting and self.share < self.plan.concurrency):  # others need what this one holds
                 await self._ask_for_places()
             await self.showing.show_hold(self.gate.held() if self.gate else None)
 

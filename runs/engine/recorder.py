@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from runs.engine import recording, summary
 from runs.engine.database import DatabaseThread
@@ -20,6 +21,7 @@ RECORD_ENOUGH, RECORD_WITHIN_S = 32, 0.2  # fewer than that wait for more: a bat
 RECORD_MOST = 400
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 FULL_EVERY_S = 2.0
+T = TypeVar("T")
 
 
 class Recorder:
@@ -83,21 +85,23 @@ class Recorder:
     async def _record(self) -> int:
         """How many outcomes the batch had."""
         batch = self.outcomes[:RECORD_MOST]
-        await self.database.run(score, self.plan.scorers, batch)
+        if any(outcome.subject for outcome in batch):
+            batch = batch[: await self._while_full(score, self.plan.scorers, batch)]
         lines = self.progress.lines(batch)
-        state = await self._write(batch, lines)
+        state = await self._while_full(
+            recording.record, self.plan.run_id, batch, self.plan.calls, lines, self.plan.judge
+        )
         self._recorded_at = time.monotonic()
         del self.outcomes[: len(batch)]
         self.recorded(batch, state)
         await self.showing.announce(state.sequence)
         return len(batch)
 
-    async def _write(self, batch: list[Outcome], lines: list[tuple[str, str]]) -> Recorded:
+    async def _while_full(self, function: Callable[..., T], *args: object) -> T:
+        """On the database thread, again and again while its disk is full."""
         while True:
             try:
-                return await self.database.run(
-                    recording.record, self.plan.run_id, batch, self.plan.calls, lines, self.plan.judge
-                )
+                return await self.database.run(function, *args)
             except DiskFull:
                 self.full()
                 await asyncio.sleep(FULL_EVERY_S)

@@ -124,7 +124,8 @@ def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
         cursor.execute(
             f"""
             UPDATE runs_trial SET state = 'leased' FROM {rowset({"trial": "bigint", "fence": "int"})}
-            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence AND runs_trial.state = 'canceled'
+            WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence
+                AND {unestimated("runs_trial.state = 'canceled'")}
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )

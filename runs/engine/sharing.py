@@ -48,7 +48,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a process stands at one provider. `part` of its places is what it uses; 429 lowers it from 1."""
+    """How a process stands at one provider. `part` of its share is what it uses; 429 lowers it from 1."""
 
     provider_id: int
     concurrency: int
@@ -57,6 +57,7 @@ class Report:
     width: int
     in_flight: int
     queued: int
+    newcomer: bool = False
     probing: bool = False
     news: News = field(default_factory=News)
     at: float = field(default_factory=monotonic)
@@ -64,8 +65,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """A process's share at one provider, and what holds everyone."""
+    """A process's share at one provider, the places of it that are its own now, and what holds everyone."""
 
+    share: int
     places: int
     owed: bool = False  # others hold places that are this process's by now: their next sync frees them
     rate_share: float = 1.0
@@ -137,30 +139,27 @@ def _divide(
     wanted = {demand.owner: demand.wanted for demand in others} | {owner: max(1, report.wanted)}
     targets = shares(wanted, report.concurrency, now // TURN_MS)
     held = sum(max(int(demand.limit), demand.in_flight) for demand in others)
-    target, at_least = targets[owner], int(len(wanted) <= report.concurrency)
-    if report.wanted:
-        target = min(target, max(ROOM_LEAST, ROOM * report.wanted))
-    if report.wanted or not others:
-        places = min(target, max(report.concurrency - held, at_least))
-    else:  # idle: enough for a first call
-        places = at_least
+    share, at_least = targets[owner], int(len(wanted) <= report.concurrency)
+    most = min(share, max(ROOM_LEAST, ROOM * report.wanted)) if report.wanted else share
+    idle = others and not report.wanted  # then enough for a first call
+    places = at_least if idle else min(most, max(report.concurrency - held, at_least))
     weights = sum(wanted[each] for each, given in targets.items() if given)
     order = Orders(
+        share,
         places,
-        owed=bool(report.wanted) and places < target,
-        rate_share=wanted[owner] / weights if target else 1.0,
+        owed=bool(report.wanted) and places < most,
+        rate_share=wanted[owner] / weights if share else 1.0,
         throttle=_weighted(others),
     )
+    part = min(report.part, order.throttle) if report.newcomer else report.part
     # Until these orders are obeyed, calls that queue may still take the places of the last ones.
-    limit = max(
-        min(places, max(1.0, places * report.part)), min(report.width, report.in_flight + report.queued)
-    )
+    limit = max(min(places, max(1.0, share * part)), min(report.width, report.in_flight + report.queued))
     row = ProviderDemand(
         provider_id=report.provider_id,
         owner=owner,
         wanted=report.wanted,
         limit=limit,
-        part=report.part,
+        part=part,
         in_flight=report.in_flight,
         until_ms=now + DEMAND_MS,
     )

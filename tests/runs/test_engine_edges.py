@@ -5,7 +5,7 @@ import dataclasses
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from io import BytesIO
@@ -19,11 +19,13 @@ from datasets.assets import asset_store
 from datasets.models import DatasetVersion, ItemAsset
 from datasets.services import InUse, version_delete
 from judges.scorers import Subject, Verdict, build_scorer
+from judges.scorers.numeric import Numeric
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
-from runs.engine import claiming, leases
+from runs.engine import claiming, leases, recorder
 from runs.engine.check import check_run
 from runs.engine.host import host, run_to_end
+from runs.engine.outcomes import Outcome
 from runs.engine.plan import load_plan
 from runs.models import Attempt, LogLine, Run, RunStatus, Score, Trial, TrialState
 from runs.services import (
@@ -370,3 +372,35 @@ def test_a_scorer_that_fails_costs_no_response(
     assert not run.trials.filter(response="").exists()
     failed = Score.objects.filter(run=run, unscored_reason="the scorer failed")
     assert [(score.value, score.explanation) for score in failed] == [(None, "ArithmeticError('too odd')")]
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_scorers_that_take_their_time_leave_the_database_thread_to_others(
+    launched: Launched, dataset: Make, monkeypatch: pytest.MonkeyPatch, long: bool
+) -> None:
+    """Recorded responses come all at once: 30 that take 50 ms each would keep leases from being renewed
+    for 1.5 s, and 400 of them for 20. Long responses are not scored on that thread at all."""
+    whole, score, parts = Numeric.score, recorder.score, list[tuple[int, int]]()
+
+    def slow(self: Numeric, subject: Subject) -> Verdict:
+        time.sleep(0.05)
+        return whole(self, subject)
+
+    def counted(scorers: Any, batch: Sequence[Outcome]) -> int:
+        done = score(scorers, batch)
+        parts.append((done, len(batch)))
+        assert all(outcome.subject is None for outcome in batch[:done])
+        assert all(outcome.subject is not None for outcome in batch[done:])
+        return done
+
+    monkeypatch.setattr(Numeric, "score", slow)
+    monkeypatch.setattr(recorder, "score", counted)
+    response = "so " * 5_000 * long + "ANSWER: 4"
+    items = [{"prompt": "?", "references": ["4"], "responses": {"old": response}} for _ in range(30)]
+    version = dataset(items, response_models=["old"], upload_type="query_response")
+    run = launched(version=version, model_ids=[], recorded_names=["old"], responses="recorded")
+    run_to_end(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.done, check_run(run.pk)) == (RunStatus.COMPLETED, 30, {})
+    assert Score.objects.filter(run=run, value__isnull=False).count() == 30
+    assert not parts if long else (len(parts) >= 10 and all(done <= 4 for done, _ in parts))

@@ -282,7 +282,7 @@ def test_last_items_that_nobody_else_takes_are_taken(
     monkeypatch.setattr(leases, "look", lambda run_id: (look(run_id)[0], 2))
     stub.reset(latency_ms=1_500)
     assert ended(launched(40, concurrency=40)).done == 40
-    assert held[0] == (20, 40) and (20, 20) in held
+    assert held[0] == (20, 40) and any(leased == left > 0 for leased, left in held)
 
 
 def _held(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:

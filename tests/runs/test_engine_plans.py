@@ -13,6 +13,7 @@ from runs.engine import leases
 from runs.engine.outcomes import Outcome
 from runs.engine.recording import record
 from runs.models import Attempt, Run, RunStatus, Trial, TrialState
+from runs.services.control import cancel_rows
 
 pytestmark = pytest.mark.django_db
 AT_REST = 3_000
@@ -26,17 +27,19 @@ def test_statistics_of_a_quiet_table_do_not_make_a_batch_read_it_whole_for_each_
     _ended(launched(AT_REST))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    run = launched(2 * BATCH)
+    run = launched(3 * BATCH)
     Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
     with CaptureQueriesContext(connection) as captured:
-        claimed = leases.claim(run.pk, "worker", 2 * BATCH, True)
+        claimed = leases.claim(run.pk, "worker", 3 * BATCH, True)
         leases.open_attempts(claimed)
-        leases.give_back(run.pk, claimed[BATCH:], True)
+        leases.give_back(run.pk, claimed[2 * BATCH :], True)
         record(run.pk, [Outcome(trial, "done", response="right") for trial in claimed[:BATCH]], True)
-    assert run.trials.filter(state=TrialState.DONE).count() == BATCH
+        cancel_rows(run, "enough")
+        record(run.pk, [Outcome(it, "done", response="late") for it in claimed[BATCH : 2 * BATCH]], True)
+    assert run.trials.filter(state=TrialState.DONE).count() == 2 * BATCH
     batches = [query["sql"] for query in captured if re.search(r"json_(each|to_recordset)\(", query["sql"])]
     changing = [sql for sql in batches if re.search(r"(UPDATE|DELETE FROM) runs_(trial|attempt)", sql)]
-    assert len(changing) == 4
+    assert len(changing) == 7
     assert [sql for sql in changing if _reads_whole_per_row(sql)] == []
 
 

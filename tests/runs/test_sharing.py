@@ -221,6 +221,62 @@ async def test_a_newcomer_starts_as_slowly_as_the_others_were_told_to(
     assert (mine.width, theirs.ceiling, theirs.width) == (8, 32, 8)
 
 
+async def test_a_process_has_twice_its_wish_and_the_provider_no_more_than_it_bears(
+    process: Callable[..., Process],
+) -> None:
+    """What refusals taught is a part of the whole share: neither fewer places than the share, nor a second
+    process, nor a larger wish change how many calls the provider gets."""
+    a, b = process("a"), process("b")
+    mine, theirs = a.gate(concurrency=400), b.gate(concurrency=400)
+    mine.peak = 100
+    await a.sync()
+    assert (mine.share, mine.ceiling, mine.width) == (400, 200, 200)
+    mine.in_flight = 79  # and the one that is refused
+    mine.learned("rate_limited")
+    mine.in_flight = 0
+    assert mine.width == 40
+    mine.peak = 200
+    await a.sync()
+    assert (mine.ceiling, mine.width) == (400, 40)
+    mine.peak = theirs.peak = 100
+    await a.sync()
+    await b.sync()
+    await a.sync()
+    assert [(each.share, each.ceiling, each.width) for each in (mine, theirs)] == [(200, 200, 20)] * 2
+    for few in (10, 1):
+        mine._halved_at, mine.peak = 0.0, few
+        await a.sync()
+        mine.learned("rate_limited")
+    assert 1 <= mine.width <= 5
+
+
+async def test_a_newcomer_tells_the_part_that_it_starts_with(process: Callable[..., Process]) -> None:
+    a, b = process("a"), process("b")
+    mine, theirs = a.gate(concurrency=64), b.gate(concurrency=64)
+    mine.part, mine.peak, theirs.peak = 0.25, 10, 10
+    await a.sync()
+    await b.sync()
+    assert [row.part for row in await rows(ProviderDemand)] == [0.25, 0.25]
+
+
+async def test_calls_that_wait_for_places_which_a_sync_would_bring_ask_soon(
+    process: Callable[..., Process],
+) -> None:
+    a = process("a")
+    gate = a.gate(concurrency=64)
+    gate.expect(1, 1)  # a judging does not know how many will come
+    await a.sync()
+    await a.ask(gate, 40)
+    assert (gate.ceiling, gate.in_flight, gate.short) == (16, 16, True)
+    await a.sync()
+    assert (gate.in_flight, gate.short) == (40, False)
+    gate.part = 0.5
+    gate._set_width()
+    await a.ask(gate, 1)
+    await a.sync()
+    assert gate.queued == 1 and not gate.short  # refusals, not places, keep it waiting
+
+
 async def test_who_comes_back_is_not_slowed_down_by_what_the_others_have_of_the_places(
     process: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +300,7 @@ async def test_what_refusals_have_taught_is_forgotten_after_a_quiet_minute(
     a = process("a")
     await a.ask(a.gate(concurrency=64), 1, kind="rate_limited", for_s=0)
     await a.sync()
-    assert a.gate(concurrency=64).part == 0.5
+    assert a.gate(concurrency=64).width == 8
     monkeypatch.setattr(runs_gates, "FORGETS_AFTER_S", 0.0)
     assert a.gate(concurrency=64).part == 1.0
 

@@ -115,9 +115,9 @@ def test_a_provider_is_held_as_the_workers_hold_it(
         provider=one, reason="it asked", closed_until_ms=now + closed_s * 1000 if closed_s else 0,
         open_until_ms=now + open_s * 1000 if open_s else 0,
     )  # fmt: skip
-    for owner, limit in (("a", 4.5), ("b", float("inf") if not hold else 3.0)):
+    for owner, wanted, part in (("a", 9, 0.25 if hold else 1.0), ("b", 3, 1.0)):
         ProviderDemand.objects.create(
-            provider=one, owner=owner, wanted=9, limit=limit, in_flight=3, until_ms=now + 5000
+            provider=one, owner=owner, wanted=wanted, limit=3, part=part, in_flight=3, until_ms=now + 5000
         )
     row = selectors_status.read(now).providers[0]
     assert (row.hold, row.held_s) == (hold, max(closed_s, open_s, 0))
