@@ -17,6 +17,7 @@ from yarl import URL
 CONNECT_TIMEOUT_S = 15.0
 TIMEOUT = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)  # the rest is under the call's deadline
 SCHEMES = ("http", "https")
+PIECE = 1 << 16  # bytes of a request: so an encrypted connection, too, tells what it could not send yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,11 @@ class Response:
 
 
 def target(method: str, url: URL, headers: CIMultiDict[str]) -> Target:
-    """Of the running loop. Raises aiohttp.InvalidURL or ValueError for what cannot be sent."""
+    """Of the running loop. Raises ValueError, without the address, for what cannot be sent."""
     if url.scheme not in SCHEMES or not url.raw_host:
-        raise aiohttp.InvalidURL(url, "not an http address")
+        raise ValueError("The base URL is no http address.")
+    if url.raw_user is not None or url.raw_password is not None:
+        raise ValueError("The base URL holds a name or password.")
     request = aiohttp.ClientRequest(method, url, headers=headers, loop=asyncio.get_running_loop())
     lines = [f"{method} {url.raw_path_qs} HTTP/1.1"]
     lines += [
@@ -60,16 +63,15 @@ def target(method: str, url: URL, headers: CIMultiDict[str]) -> Target:
 
 async def exchange(connector: aiohttp.TCPConnector, to: Target, body: bytes | None = None) -> Response:
     """Sends one request and waits for the head of its answer; what goes wrong is aiohttp's error."""
-    try:
-        connection = await connector.connect(to.request, traces=[], timeout=TIMEOUT)
-    except TimeoutError as error:
-        raise aiohttp.ConnectionTimeoutError("The connection was not made in time.") from error
+    connection = await _connected(connector, to)
     try:
         protocol, transport = connection.protocol, connection.transport
         assert protocol is not None and transport is not None
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
-        transport.write(b"%b%b\r\n%b" % (to.head, length, body or b""))
+        request = b"%b%b\r\n%b" % (to.head, length, body or b"")
+        for at in range(0, len(request), PIECE):
+            transport.write(request[at : at + PIECE])
         while True:
             message, content = await protocol.read()
             if message.code == 101 or not 100 <= message.code < 200:
@@ -82,6 +84,18 @@ async def exchange(connector: aiohttp.TCPConnector, to: Target, body: bytes | No
     except BaseException:
         _close(connection)
         raise
+
+
+async def _connected(connector: aiohttp.TCPConnector, to: Target) -> Connection:
+    """One on which nothing has come unasked: that would be taken for the answer."""
+    try:
+        connection = await connector.connect(to.request, traces=[], timeout=TIMEOUT)
+        while connection.protocol is not None and len(connection.protocol):
+            _close(connection)
+            connection = await connector.connect(to.request, traces=[], timeout=TIMEOUT)
+    except TimeoutError as error:
+        raise aiohttp.ConnectionTimeoutError("The connection was not made in time.") from error
+    return connection
 
 
 def _unsent(connection: Connection) -> int:

@@ -274,7 +274,7 @@ def provider_row(provider: Provider, now: int, demand: Mapping[str, Any] | None,
         held_s=max(0, max(closed, opened) - now) / 1000,
         reason=kept.reason if kept and hold else "",
         in_flight=demand["flying"] if demand else 0,
-        limit=max(1, int(provider.concurrency * demand["borne"])) if demand else provider.concurrency,
+        limit=max(1, int(provider.concurrency * demand["borne"] + 1e-9)) if demand else provider.concurrency,
         calls=calls,
     )
 

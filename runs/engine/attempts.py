@@ -1,4 +1,4 @@
-"""One attempt at one trial: prompt, call, verdicts; every way it can end becomes an Outcome."""
+"""One attempt at one trial: prompt and call; every way it can end becomes an Outcome."""
 
 import random
 from collections.abc import Callable
@@ -27,7 +27,7 @@ STOPS_RUN = {
 
 
 async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
-    """Calls the model once and scores what it says. Raises CannotRun when the run must wait for a person."""
+    """Calls the model once. Raises CannotRun when the run must wait for a person."""
     assert plan.endpoint is not None
     semantic = plan.judge.semantic if plan.judge else None
     try:
@@ -43,13 +43,13 @@ async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str
                 STOPS_RUN[failed.kind].format(provider=plan.provider, model=plan.model, detail=failed.message)
             ) from failed
         return failed_outcome(plan, work, failed)
-    return await answered_outcome(plan, work, completion)
+    return answered_outcome(plan, work, completion)
 
 
-async def settled_outcome(plan: Plan, work: Work) -> Outcome:
+def settled_outcome(plan: Plan, work: Work) -> Outcome:
     """Of an item for which no call goes out."""
     if plan.endpoint is None:
-        return await recorded_outcome(plan, work)
+        return recorded_outcome(plan, work)
     if work.problem is not None:
         kind, words = work.problem
         return Outcome(work.trial, "errored", kind, error_kind=kind, error=words, counts=False, sent=False)
@@ -63,10 +63,10 @@ async def settled_outcome(plan: Plan, work: Work) -> Outcome:
         cached=work.answer.cached,
         cache_key=work.cache_key if work.answer.cached else "",
     )
-    return await scored(plan, work, outcome)
+    return scored(plan, work, outcome)
 
 
-async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
+def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Outcome:
     inputs, outputs = completion.input_tokens, completion.output_tokens
     estimated = plan.ceilings is not None and (inputs is None or outputs is None)
     if estimated:  # a ceiling must hold also at an endpoint that reports no usage
@@ -86,7 +86,7 @@ async def answered_outcome(plan: Plan, work: Work, completion: Completion) -> Ou
         status_code=completion.status_code,
         cache_key=work.cache_key,
     )
-    return await scored(plan, work, outcome)
+    return scored(plan, work, outcome)
 
 
 def _output_tokens(plan: Plan, completion: Completion) -> int:
@@ -96,7 +96,7 @@ def _output_tokens(plan: Plan, completion: Completion) -> int:
     return len(completion.text) // CHARS_PER_TOKEN + 1
 
 
-async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
+def recorded_outcome(plan: Plan, work: Work) -> Outcome:
     """A recorded response is scored as it stands; an item without one has nothing to score."""
     if work.recorded is None:
         words = f"The dataset has no recorded response of {plan.model} for this item."
@@ -109,13 +109,13 @@ async def recorded_outcome(plan: Plan, work: Work) -> Outcome:
             error="Nobody has filled in an answer for this item." if plan.by_hand else words,
         )
     outcome = Outcome(work.trial, "done", response=work.recorded, finish_reason="recorded", sent=False)
-    return await scored(plan, work, outcome)
+    return scored(plan, work, outcome)
 
 
-async def scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
-    """By the run's scorers, or by the judge whose response it is."""
+def scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
+    """To be by the run's scorers, or by the judge whose response it is."""
     if plan.judge is None:
-        return await to_be_scored(plan, work, outcome)
+        return to_be_scored(work, outcome)
     return judged(plan.judge, outcome, work.trial.failures + 1 < plan.max_failures)
 
 

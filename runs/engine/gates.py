@@ -62,7 +62,8 @@ class Gate:
         self.ordered = False  # whether a sync has said what this process's share is
         self.owed = False  # whether others still hold places of that share
         self.listed = False
-        self.synced_at = self.called_at = 0.0
+        self.synced_at = 0.0
+        self.called_at = time.monotonic()
         self.idle = 0
         self.circuit = Circuit()
         self.news = News()
@@ -96,8 +97,8 @@ class Gate:
     @property
     def short(self) -> bool:
         """Whether calls wait here for places that a sync may bring."""
-        cramped = self.queued > 0 and self.ceiling <= self.in_flight < self.limit
-        return self.owed or cramped
+        more = self.ceiling < self.share and self.in_flight < self.limit
+        return self.owed or (more and self.queued > 0 and self.in_flight >= self.ceiling)
 
     def stand_still(self) -> None:
         """No more calls in flight than now, until a sync has said how many: others count on what it tells."""
@@ -217,9 +218,15 @@ class Gate:
     # -- what calls teach ------------------------------------------------------------------------
 
     def learned(
-        self, kind: str, retry_after_ms: int | None = None, tokens: int | None = None, reserved: int = 0
+        self,
+        kind: str,
+        retry_after_ms: int | None = None,
+        tokens: int | None = None,
+        reserved: int = 0,
+        began: float = 0.0,
     ) -> None:
-        """After each call: "ok" or the kind of CallFailed; the tokens it really used, of those reserved."""
+        """After each call: "ok" or the kind of CallFailed; the tokens it really used, of those reserved; when
+        it began by the monotonic clock, 0 if not known."""
         if tokens is not None and self._tokens is not None:
             self._tokens.take(tokens - reserved)
         if kind in FAILING:
@@ -233,7 +240,7 @@ class Gate:
                 self._bears(self.part + 1 / (self.limit * max(1, self.share)))
             return
         if kind == "rate_limited":
-            self._halve()
+            self._halve(began)
         if retry_after_ms:
             self._close(time.monotonic() + retry_after_ms / 1000)
             self.news.closed_until = max(self.news.closed_until, self._closed_until)
@@ -267,13 +274,15 @@ class Gate:
         self._plain = False
         self._admit_soon()
 
-    def _halve(self) -> None:
-        """From what is used, which may be little of the share. Many refusals within a second are one."""
+    def _halve(self, began: float) -> None:
+        """From what is in use, where it tells something. Refusals within a second are one, and so are those
+        of calls that went out before."""
         now = time.monotonic()
-        if now - self._halved_at > 1.0:
+        if now - self._halved_at > 1.0 and not 0 < began < self._halved_at:
             self._halved_at = now
-            used = max(TELLING, self.in_flight + 1) / max(1, self.share)
-            self._bears(min(self.part, max(min(self.part, used) / 2, 1 / max(1, self.share))))
+            used, share = self.in_flight + 1, max(1, self.share)
+            part = min(self.part, used / share) if used >= TELLING else self.part
+            self._bears(min(self.part, max(part / 2, 1 / share)))
 
     def _close(self, until: float) -> None:
         self._closed_until = max(self._closed_until, until)

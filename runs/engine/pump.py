@@ -37,6 +37,7 @@ LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
 LOOK_AHEAD_FEW, LOOK_AHEAD_MOST = 64, 1_000
 NEAR_END = 4  # rounds of calls: those in flight and in the queues are two
+BEHIND_MOST = 2_000  # answers that wait to be scored and recorded
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
 AFTER_CANCEL_S = 60.0  # that answers in flight, which are paid for, are waited for
 NEVER_REACHED = OPENS_AFTER  # failed connections before the first answer of any kind
@@ -183,7 +184,10 @@ class Pump:
         return self._wanted()
 
     def _missing(self) -> int:
-        """In the queue: none while so few are missing that the round trip is not worth it."""
+        """In the queue: none while so few are missing that the round trip is not worth it, or while scoring
+        and recording are behind."""
+        if len(self.recorder.outcomes) > max(BEHIND_MOST, 2 * self.share):
+            return 0
         idle, ahead = max(0, self.share - self.busy), self._ahead()
         missing = idle + ahead - self.queue.qsize()
         return 0 if 2 * missing < min(ahead, CLAIM_MOST) else missing
@@ -285,11 +289,13 @@ class Pump:
         if gate is None or not work.asks:
             await asyncio.sleep(0)  # nothing here waits, so let others have the loop
             self._begin(work.trial)
-            return await settled_outcome(self.plan, work)
+            return settled_outcome(self.plan, work)
         outcome = await self._call(gate, work)
         known = not outcome.usage_estimated
         used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0) if known else 0
-        gate.learned(outcome.attempt_outcome, outcome.retry_after_ms, used or None, work.tokens)
+        gate.learned(
+            outcome.attempt_outcome, outcome.retry_after_ms, used or None, work.tokens, outcome.began
+        )
         return outcome
 
     def _begin(self, trial: Claimed) -> None:

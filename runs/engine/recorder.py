@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from runs.engine import recording, summary
 from runs.engine.database import DatabaseThread
@@ -21,7 +20,6 @@ RECORD_ENOUGH, RECORD_WITHIN_S = 32, 0.2  # fewer than that wait for more: a bat
 RECORD_MOST = 400
 SUMMARY_SHARE = 0.02  # of the time may go into latency figures
 FULL_EVERY_S = 2.0
-T = TypeVar("T")
 
 
 class Recorder:
@@ -50,12 +48,13 @@ class Recorder:
 
     async def run(self) -> None:
         while not self.closing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), RECORD_EVERY_S)
+            if not self._enough():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._due.wait(), RECORD_EVERY_S)
             late = time.monotonic() - self._recorded_at >= RECORD_WITHIN_S
-            if late or self._due.is_set() or self._enough():
+            if self.outcomes and (late or self._due.is_set() or self._enough()):
                 self._due.clear()
-                await self._record_known()
+                await self._record()
             await self.showing.show()
             if time.monotonic() > self._summary_due:
                 await self._summarise()
@@ -71,37 +70,31 @@ class Recorder:
     def _enough(self) -> bool:
         return len(self.outcomes) >= RECORD_ENOUGH
 
-    async def _record_known(self) -> None:
-        """What has come by now. Few that come while it is written wait: else a slow database gets slower."""
-        left = len(self.outcomes)
-        while left > 0 or self._enough():
-            left -= await self._record()
-
     async def flush(self) -> None:
         """Everything, also what comes meanwhile."""
         while self.outcomes:
             await self._record()
 
-    async def _record(self) -> int:
-        """How many outcomes the batch had."""
+    async def _record(self) -> None:
+        """A batch: of the oldest those that have their scores."""
         batch = self.outcomes[:RECORD_MOST]
-        if any(outcome.subject for outcome in batch):
-            batch = batch[: await self._while_full(score, self.plan.scorers, batch)]
+        await score(self.plan.scorers, batch)
+        left = [outcome for outcome in batch if outcome.subject is not None]
+        batch = [outcome for outcome in batch if outcome.subject is None]
+        self.outcomes[: len(batch) + len(left)] = [*batch, *left]
         lines = self.progress.lines(batch)
-        state = await self._while_full(
-            recording.record, self.plan.run_id, batch, self.plan.calls, lines, self.plan.judge
-        )
+        state = await self._write(batch, lines)
         self._recorded_at = time.monotonic()
         del self.outcomes[: len(batch)]
         self.recorded(batch, state)
         await self.showing.announce(state.sequence)
-        return len(batch)
 
-    async def _while_full(self, function: Callable[..., T], *args: object) -> T:
-        """On the database thread, again and again while its disk is full."""
+    async def _write(self, batch: list[Outcome], lines: list[tuple[str, str]]) -> Recorded:
         while True:
             try:
-                return await self.database.run(function, *args)
+                return await self.database.run(
+                    recording.record, self.plan.run_id, batch, self.plan.calls, lines, self.plan.judge
+                )
             except DiskFull:
                 self.full()
                 await asyncio.sleep(FULL_EVERY_S)

@@ -1,30 +1,33 @@
-"""Scores of responses by the run's scorers.
+"""Scores of responses by the run's scorers, given just before their batch is recorded.
 
-Most take microseconds and are given with their batch, on the database thread: the loop belongs to all
-calls of the process, and after an answer the next call comes first. The database thread belongs to all
-runs too, so it is had for a moment at a time. What may take long has a thread of its own.
+The loop belongs to all calls of the process, and after an answer the next call comes first; the database
+thread renews leases and agrees on shares. So scores have a thread of their own, and those that wait for
+another process have a few.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from judges.scorers import Scorer, Subject, Verdict
 from judges.scorers.base import unscored
 from runs.engine.outcomes import Outcome
-from runs.engine.plan import Plan, Work
+from runs.engine.plan import Work
 
-LONG = 10_000  # characters of a response that some scorers need a fortieth of a second for
-SCORE_WITHIN_S = 0.1  # meanwhile no lease of the process is renewed and no share agreed on
+SCORE_WITHIN_S = 0.1  # then what has its scores is recorded
+WAITING = 4
 Scorers = Sequence[tuple[str, Scorer[Any]]]
 logger = logging.getLogger(__name__)
+_computing = ThreadPoolExecutor(1, thread_name_prefix="engine-scores")
+_waiting = ThreadPoolExecutor(WAITING, thread_name_prefix="engine-waiting-scores")
 
 
-async def to_be_scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
-    """The outcome with its verdicts, or with what `score` needs for them."""
-    subject = Subject(
+def to_be_scored(work: Work, outcome: Outcome) -> Outcome:
+    """The outcome with what its verdicts need."""
+    outcome.subject = Subject(
         outcome.response,
         work.references,
         work.choices,
@@ -33,27 +36,31 @@ async def to_be_scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
         outcome.latency_ms,
         outcome.cost,
     )
-    if len(outcome.response) > LONG or any(scorer.blocks for _, scorer in plan.scorers):
-        outcome.verdicts = await asyncio.to_thread(_verdicts, plan.scorers, subject)
-    else:
-        outcome.subject = subject
     return outcome
 
 
-def score(scorers: Scorers, batch: Sequence[Outcome]) -> int:
-    """Gives those their verdicts that wait for them, one at least. How many from the first on have theirs."""
+async def score(scorers: Scorers, batch: Sequence[Outcome]) -> None:
+    """Gives those their verdicts that wait for them, within a moment: of many or slow ones only some."""
+    due = [outcome for outcome in batch if outcome.subject is not None]
+    if not due:
+        return
+    loop = asyncio.get_running_loop()
+    if any(scorer.blocks for _, scorer in scorers):
+        parts = [due[first::WAITING] for first in range(min(WAITING, len(due)))]
+        await asyncio.gather(*(loop.run_in_executor(_waiting, _score, scorers, part) for part in parts))
+    else:
+        await loop.run_in_executor(_computing, _score, scorers, due)
+
+
+def _score(scorers: Scorers, due: Sequence[Outcome]) -> None:
+    """One at least."""
     until = time.monotonic() + SCORE_WITHIN_S
-    for number, outcome in enumerate(batch):
-        if outcome.subject is not None:
-            if number and time.monotonic() > until:
-                return number
-            outcome.verdicts = _verdicts(scorers, outcome.subject)
-            outcome.subject = None
-    return len(batch)
-
-
-def _verdicts(scorers: Scorers, subject: Subject) -> list[tuple[str, Verdict]]:
-    return [(name, _verdict(name, scorer, subject)) for name, scorer in scorers]
+    for number, outcome in enumerate(due):
+        if number and time.monotonic() > until:
+            return
+        assert outcome.subject is not None
+        outcome.verdicts = [(name, _verdict(name, scorer, outcome.subject)) for name, scorer in scorers]
+        outcome.subject = None
 
 
 def _verdict(name: str, scorer: Scorer[Any], subject: Subject) -> Verdict:

@@ -50,6 +50,10 @@ class Portal:
     env: dict[str, str]
 
 
+# What htmx says of a request whose page is left; one that fails says sendError or responseError besides.
+LEFT_MEANWHILE = ("htmx:afterRequest,", "htmx:sendAbort,")
+
+
 @dataclass
 class Trouble:
     """What a browser must not see: errors in the console, refusals by the policy, requests elsewhere."""
@@ -63,7 +67,8 @@ class Trouble:
         context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        left = message.text.startswith(LEFT_MEANWHILE)
+        if message.type in ("error", "warning") and not left:
             self.found.append(f"console {message.type}: {message.text} ({message.location.get('url', '')})")
 
     def _request(self, request: Request) -> None:

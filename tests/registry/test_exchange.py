@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from registry import client as client_module
 from registry.client import CallFailed, ChatRequest, Client
+from tests.registry.certificates import serving_tls, trusting
 from tests.registry.raw_endpoint import Seen, answer, chat
 
 LARGE = "x" * (24 << 20)  # more than the machine's socket buffers hold
@@ -22,7 +26,7 @@ class Kept(Seen):
 
 
 @asynccontextmanager
-async def keeping(serve: Serve) -> AsyncIterator[Kept]:
+async def keeping(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[Kept]:
     """An endpoint whose connections stay open as long as `serve` (reader, writer, number) does not end."""
     seen = Kept()
 
@@ -32,7 +36,7 @@ async def keeping(serve: Serve) -> AsyncIterator[Kept]:
             await serve(reader, writer, seen.made)
         writer.close()
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=tls)
     seen.port = server.sockets[0].getsockname()[1]
     try:
         yield seen
@@ -88,9 +92,15 @@ async def test_answer_of_a_call_that_was_given_up_reaches_no_other() -> None:
     assert caught.value.kind == "timeout" and done.text == "of connection 2"
 
 
-async def test_refused_before_the_request_was_taken() -> None:
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_refused_before_the_request_was_taken(
+    encrypted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The endpoint says 413 and reads no further: the connection is of no use, and the rest is not sent."""
-    cut_off = asyncio.Event()
+    cut_off, scheme, tls = asyncio.Event(), "http", None
+    if encrypted:
+        scheme, tls = "https", serving_tls(tmp_path)
+        monkeypatch.setattr(client_module, "tls_context", lambda: trusting(tmp_path))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         if number > 1:
@@ -104,10 +114,11 @@ async def test_refused_before_the_request_was_taken() -> None:
             cut_off.set()
 
     large = ChatRequest("some-model", [{"role": "user", "content": LARGE}], {})
-    async with keeping(serve) as seen, Client() as client:
+    async with keeping(serve, tls) as seen, Client() as client:
+        endpoint = seen.endpoint(base_url=f"{scheme}://127.0.0.1:{seen.port}/v1")
         with pytest.raises(CallFailed) as caught:
-            await client.complete(seen.endpoint(), large)
-        done = await client.complete(seen.endpoint(), chat())
+            await client.complete(endpoint, large)
+        done = await client.complete(endpoint, chat())
         await asyncio.wait_for(cut_off.wait(), 5)
     assert caught.value.status_code == 413 and done.text == "short" and seen.made == 2
 
@@ -137,3 +148,28 @@ async def test_endpoint_that_ends_its_connections() -> None:
             texts.append((await client.complete(endpoint, chat())).text)
             await asyncio.sleep(0.05)  # the end has come
     assert texts == [f"of connection {number}" for number in (1, 2, 3)]
+
+
+async def test_what_comes_unasked_is_no_answer() -> None:
+    """A second response to one request would be taken for the answer to the next."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        while True:
+            await whole(reader, writer, f"of connection {number}")
+            await asyncio.sleep(0.02)
+            writer.write(reply("unasked"))
+
+    async with keeping(serve) as seen, Client() as client:
+        endpoint, texts = seen.endpoint(), list[str]()
+        for _ in range(3):
+            texts.append((await client.complete(endpoint, chat())).text)
+            await asyncio.sleep(0.05)
+    assert texts == [f"of connection {number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("base_url", ["ws://x.example/v1?key=sesame", "http://u:sesame@x.example/v1"])
+async def test_address_that_cannot_be_called_is_not_repeated(base_url: str) -> None:
+    async with Client() as client:
+        with pytest.raises(CallFailed) as caught:
+            await client.complete(Kept().endpoint(base_url=base_url), chat())
+    assert caught.value.kind == "bad_request" and "sesame" not in caught.value.message

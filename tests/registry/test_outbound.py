@@ -2,19 +2,16 @@
 
 import asyncio
 import socket
-import ssl
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from registry import client as client_module
 from registry.client import CallFailed, Client
 from registry.outbound import AddressBlocked, Gate, GatedResolver
+from tests.registry.certificates import serving_tls
 from tests.registry.raw_endpoint import answer, chat, raw_endpoint, response
 
 PRIVATE = [
@@ -146,22 +143,8 @@ async def test_redirect_to_a_private_address_is_not_followed(settings: Any) -> N
     assert not inside.heads
 
 
-async def test_certificate_is_verified(tmp_path: Any) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(
-        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
-    )
-    pem = tmp_path / "cert.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+async def test_certificate_is_verified(tmp_path: Path) -> None:
+    context = serving_tls(tmp_path)
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     failed = await call(f"https://127.0.0.1:{port}/v1")

@@ -5,7 +5,7 @@ import dataclasses
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from io import BytesIO
@@ -22,11 +22,11 @@ from judges.scorers import Subject, Verdict, build_scorer
 from judges.scorers.numeric import Numeric
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
-from runs.engine import claiming, leases, recorder
+from runs.engine import claiming, leases, pump
 from runs.engine.check import check_run
 from runs.engine.host import host, run_to_end
-from runs.engine.outcomes import Outcome
 from runs.engine.plan import load_plan
+from runs.engine.recorder import Recorder
 from runs.models import Attempt, LogLine, Run, RunStatus, Score, Trial, TrialState
 from runs.services import (
     Launch,
@@ -374,33 +374,55 @@ def test_a_scorer_that_fails_costs_no_response(
     assert [(score.value, score.explanation) for score in failed] == [(None, "ArithmeticError('too odd')")]
 
 
-@pytest.mark.parametrize("long", [False, True])
-def test_scorers_that_take_their_time_leave_the_database_thread_to_others(
-    launched: Launched, dataset: Make, monkeypatch: pytest.MonkeyPatch, long: bool
+@pytest.mark.parametrize("blocks", [False, True])
+def test_slow_scorers_hold_nothing_up(
+    launched: Launched, dataset: Make, monkeypatch: pytest.MonkeyPatch, blocks: bool
 ) -> None:
-    """Recorded responses come all at once: 30 that take 50 ms each would keep leases from being renewed
-    for 1.5 s, and 400 of them for 20. Long responses are not scored on that thread at all."""
-    whole, score, parts = Numeric.score, recorder.score, list[tuple[int, int]]()
+    """Recorded responses come all at once. The database thread is free, what is scored is recorded, and no
+    more is claimed than can wait."""
+    whole, record, waiting = Numeric.score, Recorder._record, list[int]()
 
     def slow(self: Numeric, subject: Subject) -> Verdict:
-        time.sleep(0.05)
+        assert "engine-database" not in threading.current_thread().name
+        time.sleep(0.02)
         return whole(self, subject)
 
-    def counted(scorers: Any, batch: Sequence[Outcome]) -> int:
-        done = score(scorers, batch)
-        parts.append((done, len(batch)))
-        assert all(outcome.subject is None for outcome in batch[:done])
-        assert all(outcome.subject is not None for outcome in batch[done:])
-        return done
+    async def counted(self: Recorder) -> None:
+        waiting.append(len(self.outcomes))
+        await record(self)
 
     monkeypatch.setattr(Numeric, "score", slow)
-    monkeypatch.setattr(recorder, "score", counted)
-    response = "so " * 5_000 * long + "ANSWER: 4"
-    items = [{"prompt": "?", "references": ["4"], "responses": {"old": response}} for _ in range(30)]
+    monkeypatch.setattr(Numeric, "blocks", blocks)
+    monkeypatch.setattr(Recorder, "_record", counted)
+    monkeypatch.setattr(pump, "BEHIND_MOST", 20)
+    items = [{"prompt": "?", "references": ["4"], "responses": {"old": "ANSWER: 4"}} for _ in range(120)]
     version = dataset(items, response_models=["old"], upload_type="query_response")
-    run = launched(version=version, model_ids=[], recorded_names=["old"], responses="recorded")
+    run = launched(version=version, model_ids=[], recorded_names=["old"], responses="recorded", concurrency=4)
     run_to_end(run.pk)
     run.refresh_from_db()
-    assert (run.status, run.done, check_run(run.pk)) == (RunStatus.COMPLETED, 30, {})
-    assert Score.objects.filter(run=run, value__isnull=False).count() == 30
-    assert not parts if long else (len(parts) >= 10 and all(done <= 4 for done, _ in parts))
+    assert (run.status, run.done, check_run(run.pk)) == (RunStatus.COMPLETED, 120, {})
+    assert run.trials.filter(passed=True).count() == 120
+    assert len(waiting) >= 6 and max(waiting) <= 20 + 64
+
+
+def test_answers_that_are_being_scored_when_the_slice_is_cut_short_are_recorded(
+    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Numeric.score
+
+    def slow(self: Numeric, subject: Subject) -> Verdict:
+        time.sleep(0.1)
+        return whole(self, subject)
+
+    monkeypatch.setattr(Numeric, "score", slow)
+    monkeypatch.setattr(Numeric, "blocks", True)
+    run = launched(40, concurrency=40)
+    thread = threading.Thread(target=run_to_end, args=[run.pk])
+    thread.start()
+    wait_until(lambda: stub.stats.total == 40, "all calls")
+    wait_until(lambda: run.trials.filter(state=TrialState.DONE).exists(), "the first answer on record")
+    host().stop()
+    wait_for(thread)
+    run.refresh_from_db()
+    assert (run.done, check_run(run.pk)) == (40, {})
+    assert not Attempt.objects.filter(run=run).exclude(outcome="ok").exists()

@@ -164,6 +164,25 @@ async def test_429_halves_the_limit_and_good_answers_grow_it_back() -> None:
     assert gate.limit == gate.width == 16
 
 
+async def test_a_wave_of_refusals_halves_once_and_few_calls_tell_little() -> None:
+    """Calls that went out before the last halving were refused for what was in flight then."""
+    gate = Gate(Limits(400))
+    before = time.monotonic()
+    gate.in_flight = 399
+    gate.learned("rate_limited", began=before)
+    assert gate.width == 200
+    gate._halved_at -= 2.0  # stragglers, a second later and more
+    gate.in_flight = 10
+    gate.learned("rate_limited", began=gate._halved_at - 0.5)
+    assert gate.width == 200
+    gate.in_flight = 79
+    gate.learned("rate_limited", began=gate._halved_at + 0.5)
+    assert gate.width == 40
+    gate._halved_at, gate.in_flight = 0.0, 3
+    gate.learned("rate_limited")
+    assert gate.width == 20  # half, not half of four
+
+
 async def test_retry_after_closes_the_door_for_everyone_and_says_so() -> None:
     gate = Gate(Limits(4))
     assert gate.held() is None

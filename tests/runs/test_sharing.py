@@ -257,6 +257,7 @@ async def test_a_newcomer_tells_the_part_that_it_starts_with(process: Callable[.
     await a.sync()
     await b.sync()
     assert [row.part for row in await rows(ProviderDemand)] == [0.25, 0.25]
+    assert b.gate(concurrency=64).part == 0.25  # also when another run of the process begins
 
 
 async def test_calls_that_wait_for_places_which_a_sync_would_bring_ask_soon(
@@ -275,6 +276,19 @@ async def test_calls_that_wait_for_places_which_a_sync_would_bring_ask_soon(
     await a.ask(gate, 1)
     await a.sync()
     assert gate.queued == 1 and not gate.short  # refusals, not places, keep it waiting
+
+
+async def test_who_waits_for_its_turn_at_few_places_does_not_ask_all_the_time(
+    process: Callable[..., Process],
+) -> None:
+    each = [process(name) for name in "abc"]
+    for one in each:
+        await one.ask(one.gate(concurrency=1), 2)
+        await one.sync()
+    for one in each:
+        await one.sync()
+    without = [one.gate(concurrency=1) for one in each if not one.gate(concurrency=1).share]
+    assert len(without) == 2 and not any(gate.short for gate in without)
 
 
 async def test_who_comes_back_is_not_slowed_down_by_what_the_others_have_of_the_places(
@@ -300,7 +314,7 @@ async def test_what_refusals_have_taught_is_forgotten_after_a_quiet_minute(
     a = process("a")
     await a.ask(a.gate(concurrency=64), 1, kind="rate_limited", for_s=0)
     await a.sync()
-    assert a.gate(concurrency=64).width == 8
+    assert a.gate(concurrency=64).part == 0.5
     monkeypatch.setattr(runs_gates, "FORGETS_AFTER_S", 0.0)
     assert a.gate(concurrency=64).part == 1.0
 
