@@ -35,7 +35,8 @@ RENEW_EVERY_S = settings.ENGINE_LEASE_S / 4
 LINGER_S = 5.0  # a judging that has judged all that is there waits for more
 LOST_AFTER_S = settings.ENGINE_LEASE_S * 3 / 4
 LOOK_AHEAD_S = 0.5
-LOOK_AHEAD_FEW, LOOK_AHEAD_MOST = 64, 1_000
+LOOK_AHEAD_FEW, LOOK_AHEAD_MOST = 128, 1_000
+LAST_ROUND = 2  # rounds of calls: those in flight, and what has no place yet
 NEAR_END = 4  # rounds of calls: those in flight and in the queues are two
 BEHIND_MOST = 2_000  # answers that wait to be scored and recorded
 CLAIM_MOST = 250  # trials at a time, so that the first go out while the next are prepared
@@ -168,9 +169,9 @@ class Pump:
 
     def _ahead(self) -> int:
         """Enough for all workers should they end together, and for half a second at the present pace; of few
-        for a second, since a claim costs more than its rows."""
+        for two seconds, since a claim costs more than its rows."""
         pace = self.completed / max(1.0, time.monotonic() - self.started)
-        few = min(LOOK_AHEAD_FEW, int(pace))
+        few = min(LOOK_AHEAD_FEW, int(2 * pace))
         return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S), few)))
 
     def _wanted(self) -> int:
@@ -193,11 +194,12 @@ class Pump:
         return 0 if 2 * missing < min(ahead, CLAIM_MOST) else missing
 
     def _room(self) -> int:
-        """Of the run's last items a process holds no more than its part: else it ends with a queue while
-        others have nothing left to do. Unless nobody else takes them, and of a judging, which grows."""
+        """Of the run's last items a process holds no more than its part, of the very last none that it cannot
+        send now: else it ends with a queue while others have nothing left to do. Unless nobody else takes
+        them, and of a judging, which grows."""
         if self.pumps == 1 or self.plan.judge:
             return CLAIM_MOST
-        if self.idled:
+        if self.idled or self.left < LAST_ROUND * self.plan.concurrency:
             return self.share - self.busy - self.queue.qsize()
         return max(1, -(-self.left // self.pumps)) - len(self.in_hand)
 

@@ -20,7 +20,7 @@ from runs.engine.clock import now_ms
 from runs.engine.host import Host, host, run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.plan import load_plan
-from runs.engine.pump import Pump
+from runs.engine.pump import LAST_ROUND, Pump
 from runs.engine.recorder import RECORD_ENOUGH, RECORD_WITHIN_S, Recorder
 from runs.engine.recording import Recorded
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
@@ -263,7 +263,8 @@ def test_processes_that_start_together_have_their_places_at_once(
 def test_the_last_items_are_shared_between_processes(
     launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of what is left a process holds no more than its part, however much it could ask."""
+    """Of what is left a process holds no more than its part, however much it could ask; at the very end it
+    takes what it can send at once."""
     held = _held(monkeypatch)
     pause = Pump._pause
     monkeypatch.setattr(Pump, "_pause", lambda self, seconds: pause(self, 30))  # it is woken in time
@@ -271,7 +272,9 @@ def test_the_last_items_are_shared_between_processes(
     run = launched(700, concurrency=8)
     PumpLease.objects.create(run=run, owner="another", until_ms=now_ms() + 600_000)
     assert ended(run).done == 700
-    assert len(held) > 5 and all(leased <= max(1, -(-left // 2)) for leased, left in held)
+    last = LAST_ROUND * 8
+    assert len(held) > 5 and all(leased <= -(-left // 2) for leased, left, _ in held if left >= last)
+    assert all(asked <= 4 for _, left, asked in held if left < last // 2)  # some end meanwhile
 
 
 def test_last_items_that_nobody_else_takes_are_taken(
@@ -282,18 +285,19 @@ def test_last_items_that_nobody_else_takes_are_taken(
     monkeypatch.setattr(leases, "look", lambda run_id: (look(run_id)[0], 2))
     stub.reset(latency_ms=1_500)
     assert ended(launched(40, concurrency=40)).done == 40
-    assert held[0] == (20, 40) and any(leased == left > 0 for leased, left in held)
+    assert held[0] == (20, 40, 20) and any(leased == left > 0 for leased, left, _ in held)
 
 
-def _held(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """After each claim: how many trials of the run are leased, and how many have not ended."""
-    held: list[tuple[int, int]] = []
+def _held(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """After each claim: how many trials of the run are leased, how many have not ended, and how many it asked
+    for."""
+    held: list[tuple[int, int, int]] = []
     claim = leases.claim
 
-    def watched(run_id: int, *rest: Any) -> list[leases.Claimed]:
-        claimed = claim(run_id, *rest)
+    def watched(run_id: int, owner: str, count: int, *rest: Any) -> list[leases.Claimed]:
+        claimed = claim(run_id, owner, count, *rest)
         leased = Trial.objects.filter(run=run_id, state=TrialState.LEASED).count()
-        held.append((leased, leases.not_recorded(run_id)))
+        held.append((leased, leases.not_recorded(run_id), count))
         return claimed
 
     monkeypatch.setattr(leases, "claim", watched)
