@@ -61,7 +61,7 @@ def take_run(run_id: int, owner: str) -> bool:
         if pumps.filter(until_ms__gte=now).exclude(owner=owner).count() >= pumps_wanted(run):
             return False
         pumps.filter(until_ms__lt=now).delete()
-        pumps.update_or_create(run_id=run_id, owner=owner, defaults={"until_ms": now + LEASE_MS})
+        pumps.update_or_create(run_id=run_id, owner=owner, defaults={"until_ms": now + LEASE_MS, "calls": 0})
         Run.objects.filter(pk=run_id).update(
             status=RunStatus.RUNNING,
             status_reason="",
@@ -234,20 +234,6 @@ def renew(run_id: int, owner: str) -> None:
         PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
         held = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
         held.update(lease_until_ms=now + LEASE_MS)
-
-
-def look(run_id: int) -> tuple[str, int]:
-    """The run's status, empty when it is gone, and how many processes execute it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT status, (
-                SELECT count(*) FROM runs_pumplease WHERE run_id = runs_run.id AND until_ms >= {now_ms_sql()}
-            ) FROM runs_run WHERE id = %s
-            """,  # noqa: S608 (constants only)
-            [run_id],
-        )
-        return cursor.fetchone() or ("", 0)
 
 
 def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 from django.conf import settings
 
 from registry.client import Client
-from runs.engine import claiming, disk, leases
+from runs.engine import claiming, disk, leases, parts
 from runs.engine.attempts import attempt, settled_outcome
 from runs.engine.circuit import OPENS_AFTER
 from runs.engine.database import DatabaseThread
@@ -79,8 +79,9 @@ class Pump:
         self.workers: set[asyncio.Task[None]] = set()
         self.at_gate: set[asyncio.Task[None]] = set()
         self.busy = 0
-        self.share = max(1, self.plan.concurrency)
-        self.pumps = 1
+        self.pumps = 1  # processes that execute the run
+        self.share = self.plan.concurrency  # calls in flight that this one may come to
+        self.width = self.stated = 0  # calls in flight that it may have now, and that others know of
         self.left = self.plan.total  # trials of the run that have not ended
         self.idled = False  # for a whole pause
         self.wake = asyncio.Event()
@@ -143,9 +144,10 @@ class Pump:
                 if await self._db(leases.others_want_a_pump, self.plan.run_id):
                     break
                 slice_ends = time.monotonic() + self.slice_s
-            self._staff()
             wanted = await self._wanted_now()
             try:
+                await self._take_part(wanted)
+                self._staff()
                 claimed = await self._claim(wanted) if wanted else 0
             except disk.DiskFull:
                 self._disk_full()
@@ -161,10 +163,21 @@ class Pump:
             worker.cancel()
         await asyncio.gather(*self.workers)
 
+    async def _take_part(self, coming: int) -> None:
+        """More calls in flight only into what the run's other processes leave; fewer once there are fewer."""
+        run_id, owner, most = self.plan.run_id, self.shared.owner, self.plan.concurrency
+        calls = min(self.share, self.busy + self.queue.qsize() + coming)
+        if self.width < calls and self.busy <= self.share:
+            self.stated = await self._db(parts.widen, run_id, owner, calls, most)
+            self.width = min(self.stated, self.share)
+        elif (calls := max(self.busy, self.width)) < self.stated:
+            await self._db(parts.narrow, run_id, owner, calls)
+            self.stated = calls
+
     def _staff(self) -> None:
-        """As many workers as this process's share of the run's calls in flight."""
+        """As many workers as this process may have calls of the run in flight."""
         self.workers = {worker for worker in self.workers if not worker.done()}
-        for _ in range(min(self.share, self.plan.total) - len(self.workers)):
+        for _ in range(min(self.width, self.plan.total) - len(self.workers)):
             self.workers.add(asyncio.create_task(self._work()))
 
     def _ahead(self) -> int:
@@ -187,7 +200,7 @@ class Pump:
     def _missing(self) -> int:
         """In the queue: none while so few are missing that the round trip is not worth it, or while scoring
         and recording are behind."""
-        if len(self.recorder.outcomes) > max(BEHIND_MOST, 2 * self.share):
+        if not self.share or len(self.recorder.outcomes) > max(BEHIND_MOST, 2 * self.share):
             return 0
         idle, ahead = max(0, self.share - self.busy), self._ahead()
         missing = idle + ahead - self.queue.qsize()
@@ -255,6 +268,9 @@ class Pump:
         while (work := await self.queue.get()) is not None:
             if self._must_not_send():
                 return  # _settle gives it back
+            if self.busy >= self.width:  # another process has joined
+                self.queue.put_nowait(work)
+                return
             self.busy += 1
             try:
                 await self._attend(work)
@@ -264,9 +280,6 @@ class Pump:
                 self.busy -= 1
             if not self.dry and self._wanted():
                 self.wake.set()
-            if len(self.workers) > self.share:  # another process has joined
-                self.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-                return
 
     def _must_not_send(self) -> bool:
         """After a pause, or when the leases may have run out: then others have the items by now."""
@@ -371,11 +384,9 @@ class Pump:
     async def _keep(self) -> None:
         """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
         while True:
-            short, starting = (
-                bool(self.gate and self.gate.short),
-                time.monotonic() < self.started + STARTING_S,
-            )
-            await asyncio.sleep(LOOK_SOON_S if short or starting else LOOK_EVERY_S)
+            short = bool(self.gate and self.gate.short)
+            starting = time.monotonic() < self.started + STARTING_S
+            await asyncio.sleep(LOOK_SOON_S if short or starting or self._parts_change() else LOOK_EVERY_S)
             now = time.monotonic()
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
@@ -385,20 +396,28 @@ class Pump:
                 except disk.DiskFull:  # then nobody else can take the leases either
                     self.renewed = now
                     self._disk_full()
+            share = self.share
             if not await self._look():
                 return
-            if short or (starting and self.share < self.plan.concurrency):  # others need what this one holds
+            grew, fewer = self.share > share, self.share < self.plan.concurrency
+            if short or grew or (starting and fewer):  # others need what this one holds
                 await self._ask_for_places()
             await self.showing.show_hold(self.gate.held() if self.gate else None)
 
+    def _parts_change(self) -> bool:
+        """Whether this process still has calls in flight that are another's by now, or another its."""
+        return self.stated > self.width or self.share < self.plan.concurrency // self.pumps
+
     async def _look(self) -> bool:
-        """What the run wants, and how many processes share its calls in flight; False when it is gone."""
-        status, pumps = await self._db(leases.look, self.plan.run_id)
-        if status:
-            self._obey(status)
-            self.pumps = max(1, pumps)
-            self.share = max(1, -(-self.plan.concurrency // self.pumps))
-        return bool(status)
+        """What the run wants, and this process's share of its calls in flight; False when it is gone."""
+        seen = await self._db(parts.look, self.plan.run_id, self.shared.owner)
+        if seen.status:
+            self._obey(seen.status)
+            before, self.share = self.share, seen.share(self.plan.concurrency)
+            self.pumps, self.width = max(1, seen.pumps), min(self.width, self.share)
+            if self.share > before or self.stated > max(self.busy, self.width):
+                self.wake.set()
+        return bool(seen.status)
 
     async def _ask_for_places(self) -> None:
         """At the provider, for this process's share of the run's calls: also for those yet to come."""

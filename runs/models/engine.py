@@ -13,6 +13,7 @@ class PumpLease(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="pumps")
     owner = models.CharField(max_length=64)
     until_ms = models.BigIntegerField()
+    calls = models.PositiveIntegerField(db_default=0, default=0, help_text="It may have in flight")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "owner"], name="pump_once")]

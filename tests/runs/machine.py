@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from judges.scorers.base import Verdict, unscored, verdict
-from runs.engine import claiming, journal, leases, owners, recovery
+from runs.engine import claiming, journal, leases, owners, parts, recovery
 from runs.engine.budgets import Ceiling, Ceilings
 from runs.engine.check import check_run
 from runs.engine.leases import Claimed
@@ -273,7 +273,7 @@ class RunMachine(RuleBasedStateMachine):
     def renew(self, worker: int, _number: int) -> None:
         self.deed = "renew"
         leases.renew(self.pk, self.owners[worker])
-        assert leases.look(self.pk)[0] == self.now.status
+        assert parts.look(self.pk, self.owners[worker]).status == self.now.status
 
     def leave(self, worker: int, _number: int) -> None:
         self.deed = "leave"

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from registry.client import Client
 from registry.models import Provider, RegisteredModel
-from runs.engine import budgets, claiming, leases, recording
+from runs.engine import budgets, claiming, leases, parts, recording
 from runs.engine.check import check_run
 from runs.engine.clock import now_ms
 from runs.engine.host import Host, host, run_to_end
@@ -204,62 +204,6 @@ def test_anything_else_is_asked(
 # -- several processes ----------------------------------------------------------------------------------
 
 
-def test_two_processes_share_a_run_and_its_calls_in_flight(launched: Launched, stub: StubEndpoint) -> None:
-    stub.reset(latency_ms=40)
-    run = launched(1_200, concurrency=24)
-    other = Host()
-    threads = [threading.Thread(target=_to_end, args=(each, run.pk)) for each in (host(), other)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: PumpLease.objects.filter(run=run).count() == 2, "two pumps")
-    for thread in threads:
-        thread.join(60)
-    other.stop()
-    run = Run.objects.get(pk=run.pk)
-    assert (run.status, run.done) == (RunStatus.COMPLETED, 1_200) and check_run(run.pk) == {}
-    assert stub.stats.total == 1_200 == run.attempts.count()
-    assert (
-        stub.stats.max_in_flight <= 36
-    )  # 24 and, for the second in which the first process learns of it, 12
-    assert not PumpLease.objects.exists()
-
-
-def _to_end(process: Host, run_id: int) -> None:
-    while Run.objects.filter(pk=run_id, status__in=("pending", "running")).exists():
-        process.pump(run_id, 30)
-        time.sleep(0.1)
-    connection.close()
-
-
-def test_processes_that_start_together_have_their_places_at_once(
-    launched: Launched, model: Models, provider: Callable[..., Provider], stub: StubEndpoint,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """The provider allows no more than the run wants, and the first to ask is given all of it: without asking
-    again it would be a tick until the second one has its half."""
-    monkeypatch.setattr("runs.engine.host.TICK_S", 60.0)
-    both, take_run = threading.Barrier(2, timeout=10), leases.take_run
-
-    def take_together(run_id: int, owner: str) -> bool:
-        taken = take_run(run_id, owner)
-        both.wait()
-        return taken
-
-    monkeypatch.setattr(leases, "take_run", take_together)
-    stub.reset(latency_ms=3_000)
-    run = launched(1_200, target=model(provider=provider(concurrency=24)), concurrency=24)
-    other = Host()
-    threads = [threading.Thread(target=_to_end, args=(each, run.pk)) for each in (host(), other)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: stub.stats.max_in_flight == 24, "all places in use")
-    Run.objects.filter(pk=run.pk).update(status=RunStatus.PAUSED)
-    for thread in threads:
-        thread.join(60)
-    other.stop()
-    assert stub.stats.max_in_flight == 24 and check_run(run.pk) == {}
-
-
 def test_the_last_items_are_shared_between_processes(
     launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,8 +225,8 @@ def test_last_items_that_nobody_else_takes_are_taken(
     launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process counts, but has stopped: half of the calls at once, not half of what is left."""
-    held, look = _held(monkeypatch), leases.look
-    monkeypatch.setattr(leases, "look", lambda run_id: (look(run_id)[0], 2))
+    held, look = _held(monkeypatch), parts.look
+    monkeypatch.setattr(parts, "look", lambda *run: look(*run)._replace(pumps=2))
     stub.reset(latency_ms=1_500)
     assert ended(launched(40, concurrency=40)).done == 40
     assert held[0] == (20, 40, 20) and any(leased == left > 0 for leased, left, _ in held)
