@@ -227,13 +227,14 @@ def open_attempts(claimed: Sequence[Claimed]) -> None:
         )
 
 
-def renew(run_id: int, owner: str) -> None:
-    """Prolongs this worker's leases and its hold on the run."""
+def renew(run_id: int, owner: str) -> bool:
+    """Prolongs this worker's leases and its hold on the run; False if that is gone."""
     now = now_ms()
     with transaction.atomic():
-        PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
+        hold = PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
         held = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
         held.update(lease_until_ms=now + LEASE_MS)
+    return bool(hold)
 
 
 def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:

@@ -3,16 +3,23 @@
 import os
 import secrets
 import socket
+import uuid
+from functools import cache
+from hashlib import blake2s
 from pathlib import Path
 
 
+@cache
 def machine() -> str:
-    """This host and this space of process numbers; another container has its own."""
+    """This host since its start, and this space of process numbers: another container has its own. Names of
+    hosts alone are often alike, also in their beginnings."""
+    name = socket.gethostname()
     try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         space = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
-        space = 0
-    return f"{socket.gethostname()[:30]}/{space}"
+        start, space = str(uuid.getnode()), 0
+    return f"{name[:30]}/{blake2s(f'{name} {start} {space}'.encode(), digest_size=5).hexdigest()}"
 
 
 def new_owner() -> str:

@@ -9,13 +9,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from django.conf import settings
 
 from registry.client import Client
-from runs.engine import claiming, disk, leases, parts
+from runs.engine import claiming, disk, leases
 from runs.engine.attempts import attempt, settled_outcome
 from runs.engine.circuit import OPENS_AFTER
 from runs.engine.database import DatabaseThread
@@ -23,6 +24,7 @@ from runs.engine.gates import TOGETHER, Gate, Gates
 from runs.engine.journal import Journal
 from runs.engine.leases import Claimed
 from runs.engine.outcomes import Outcome
+from runs.engine.parts import Part
 from runs.engine.plan import CannotRun, Plan, Work, load_plan
 from runs.engine.recorder import Recorder
 from runs.engine.recording import Recorded
@@ -79,10 +81,7 @@ class Pump:
         self.workers: set[asyncio.Task[None]] = set()
         self.at_gate: set[asyncio.Task[None]] = set()
         self.busy = 0
-        self.pumps = 1  # processes that execute the run
-        self.share = self.plan.concurrency  # calls in flight that this one may come to
-        self.width = self.stated = 0  # calls in flight that it may have now, and that others know of
-        self.left = self.plan.total  # trials of the run that have not ended
+        self.part = Part(self.shared.database, self.plan, self.shared.owner)
         self.idled = False  # for a whole pause
         self.wake = asyncio.Event()
         self.drain = self.dry = False
@@ -146,8 +145,9 @@ class Pump:
                 slice_ends = time.monotonic() + self.slice_s
             wanted = await self._wanted_now()
             try:
-                await self._take_part(wanted)
+                await self.part.take(self.busy, self.queue.qsize() + wanted)
                 self._staff()
+                wanted = min(wanted, self._wanted())
                 claimed = await self._claim(wanted) if wanted else 0
             except disk.DiskFull:
                 self._disk_full()
@@ -161,23 +161,20 @@ class Pump:
             self.queue.put_nowait(None)
         for worker in self.at_gate:  # its door may stay closed for hours
             worker.cancel()
-        await asyncio.gather(*self.workers)
+        await self._let_end()
 
-    async def _take_part(self, coming: int) -> None:
-        """More calls in flight only into what the run's other processes leave; fewer once there are fewer."""
-        run_id, owner, most = self.plan.run_id, self.shared.owner, self.plan.concurrency
-        calls = min(self.share, self.busy + self.queue.qsize() + coming)
-        if self.width < calls and self.busy <= self.share:
-            self.stated = await self._db(parts.widen, run_id, owner, calls, most)
-            self.width = min(self.stated, self.share)
-        elif (calls := max(self.busy, self.width)) < self.stated:
-            await self._db(parts.narrow, run_id, owner, calls)
-            self.stated = calls
+    async def _let_end(self) -> None:
+        """Calls may be out for long after the slice, or after a pause that is over by then."""
+        while working := [worker for worker in self.workers if not worker.done()]:
+            with suppress(disk.DiskFull):
+                await self.part.give(len(working))
+            await asyncio.wait(working, timeout=LOOK_SOON_S)
+        await asyncio.gather(*self.workers)
 
     def _staff(self) -> None:
         """As many workers as this process may have calls of the run in flight."""
         self.workers = {worker for worker in self.workers if not worker.done()}
-        for _ in range(min(self.width, self.plan.total) - len(self.workers)):
+        for _ in range(min(self.part.width, self.plan.total) - len(self.workers)):
             self.workers.add(asyncio.create_task(self._work()))
 
     def _ahead(self) -> int:
@@ -185,7 +182,7 @@ class Pump:
         for two seconds, since a claim costs more than its rows."""
         pace = self.completed / max(1.0, time.monotonic() - self.started)
         few = min(LOOK_AHEAD_FEW, int(2 * pace))
-        return max(1, min(LOOK_AHEAD_MOST, max(self.share, int(pace * LOOK_AHEAD_S), few)))
+        return max(1, min(LOOK_AHEAD_MOST, max(self.part.share, int(pace * LOOK_AHEAD_S), few)))
 
     def _wanted(self) -> int:
         """How many to lease now."""
@@ -193,16 +190,16 @@ class Pump:
 
     async def _wanted_now(self) -> int:
         """Near the run's end by what the other processes have recorded as well."""
-        if self.pumps > 1 and self.left < NEAR_END * self.plan.concurrency and self._missing():
-            self.left = await self._db(leases.not_recorded, self.plan.run_id)
+        if self.part.pumps > 1 and self.part.left < NEAR_END * self.plan.concurrency and self._missing():
+            self.part.left = await self._db(leases.not_recorded, self.plan.run_id)
         return self._wanted()
 
     def _missing(self) -> int:
         """In the queue: none while so few are missing that the round trip is not worth it, or while scoring
         and recording are behind."""
-        if not self.share or len(self.recorder.outcomes) > max(BEHIND_MOST, 2 * self.share):
+        if not self.part.share or len(self.recorder.outcomes) > max(BEHIND_MOST, 2 * self.part.share):
             return 0
-        idle, ahead = max(0, self.share - self.busy), self._ahead()
+        idle, ahead = max(0, self.part.share - self.busy), self._ahead()
         missing = idle + ahead - self.queue.qsize()
         return 0 if 2 * missing < min(ahead, CLAIM_MOST) else missing
 
@@ -210,11 +207,11 @@ class Pump:
         """Of the run's last items a process holds no more than its part, of the very last none that it cannot
         send now: else it ends with a queue while others have nothing left to do. Unless nobody else takes
         them, and of a judging, which grows."""
-        if self.pumps == 1 or self.plan.judge:
+        if self.part.pumps == 1 or self.plan.judge:
             return CLAIM_MOST
-        if self.idled or self.left < LAST_ROUND * self.plan.concurrency:
-            return self.share - self.busy - self.queue.qsize()
-        return max(1, -(-self.left // self.pumps)) - len(self.in_hand)
+        if self.idled or self.part.left < LAST_ROUND * self.plan.concurrency:
+            return self.part.share - self.busy - self.queue.qsize()
+        return max(1, -(-self.part.left // self.part.pumps)) - len(self.in_hand)
 
     async def _claim(self, count: int) -> int:
         plan = self.plan
@@ -260,7 +257,7 @@ class Pump:
         try:
             await asyncio.wait_for(self.wake.wait(), seconds)
         except TimeoutError:
-            self.idled = self.queue.empty() and self.busy < self.share
+            self.idled = self.queue.empty() and self.busy < self.part.share
 
     # -- working ---------------------------------------------------------------------------------
 
@@ -268,8 +265,9 @@ class Pump:
         while (work := await self.queue.get()) is not None:
             if self._must_not_send():
                 return  # _settle gives it back
-            if self.busy >= self.width:  # another process has joined
+            if self.busy >= self.part.width:  # another process has joined
                 self.queue.put_nowait(work)
+                self.wake.set()
                 return
             self.busy += 1
             try:
@@ -282,8 +280,10 @@ class Pump:
                 self.wake.set()
 
     def _must_not_send(self) -> bool:
-        """After a pause, or when the leases may have run out: then others have the items by now."""
-        return self.drain or time.monotonic() - self.renewed > LOST_AFTER_S
+        """After a pause, or once the leases may have run out: then others have the items by now, and what
+        workers left of the queue is given back at the end of the slice."""
+        self.drain = self.drain or time.monotonic() - self.renewed > LOST_AFTER_S
+        return self.drain
 
     async def _attend(self, work: Work) -> None:
         try:
@@ -367,7 +367,7 @@ class Pump:
         for outcome in batch:
             self.in_hand.pop(outcome.trial.id, None)
             self._end(outcome.trial)
-        self.left = state.left
+        self.part.left = state.left
         if not self.in_hand or (not self.dry and self._wanted()):
             self.wake.set()  # the last of the run, perhaps
         self._obey(state.status)
@@ -386,7 +386,8 @@ class Pump:
         while True:
             short = bool(self.gate and self.gate.short)
             starting = time.monotonic() < self.started + STARTING_S
-            await asyncio.sleep(LOOK_SOON_S if short or starting or self._parts_change() else LOOK_EVERY_S)
+            soon = short or starting or self.part.grows_soon
+            await asyncio.sleep(LOOK_SOON_S if soon else LOOK_EVERY_S)
             now = time.monotonic()
             if now - self.renewed > LOST_AFTER_S or now > self.abort_at:
                 return
@@ -396,35 +397,29 @@ class Pump:
                 except disk.DiskFull:  # then nobody else can take the leases either
                     self.renewed = now
                     self._disk_full()
-            share = self.share
+            share = self.part.share
             if not await self._look():
                 return
-            grew, fewer = self.share > share, self.share < self.plan.concurrency
+            grew, fewer = self.part.share > share, self.part.share < self.plan.concurrency
             if short or grew or (starting and fewer):  # others need what this one holds
                 await self._ask_for_places()
             await self.showing.show_hold(self.gate.held() if self.gate else None)
 
-    def _parts_change(self) -> bool:
-        """Whether this process still has calls in flight that are another's by now, or another its."""
-        return self.stated > self.width or self.share < self.plan.concurrency // self.pumps
-
     async def _look(self) -> bool:
         """What the run wants, and this process's share of its calls in flight; False when it is gone."""
-        seen = await self._db(parts.look, self.plan.run_id, self.shared.owner)
-        if seen.status:
-            self._obey(seen.status)
-            before, self.share = self.share, seen.share(self.plan.concurrency)
-            self.pumps, self.width = max(1, seen.pumps), min(self.width, self.share)
-            if self.share > before or self.stated > max(self.busy, self.width):
+        share, status = self.part.share, await self.part.look()
+        if status:
+            self._obey(status)
+            if self.part.share != share:
                 self.wake.set()
-        return bool(seen.status)
+        return bool(status)
 
     async def _ask_for_places(self) -> None:
         """At the provider, for this process's share of the run's calls: also for those yet to come."""
-        if not self.gate:
+        if not (self.gate and self.part.share):
             return
         self.gate.expect(self.plan.run_id, self._to_come())
-        if self.share < self.plan.concurrency:
+        if self.part.share < self.plan.concurrency:
             self.gate.stand_still()
         # A sync that is cut short would leave others with what this process does not obey.
         await asyncio.shield(self.shared.gates.sync(self.shared.database, counts=False))
@@ -435,11 +430,12 @@ class Pump:
             return 0
         progress = self.recorder.progress
         left = 1 if self.plan.judge else progress.total - progress.done
-        return max(0, min(self.share, left) - self.busy)
+        return max(0, min(self.part.share, left) - self.busy)
 
     async def _renew(self, now: float) -> None:
         """Leases go on; a key, a limit or a price that someone changed counts from now on."""
-        await self._db(leases.renew, self.plan.run_id, self.shared.owner)
+        if not await self._db(leases.renew, self.plan.run_id, self.shared.owner):
+            self.stop()  # others count on its having nothing in flight
         self.renewed = now
         if short := disk.shortage():
             self.stop(short)
@@ -453,7 +449,7 @@ class Pump:
         self.gate = self._gate()
 
     def _obey(self, status: str) -> None:
-        if status == RunStatus.PAUSED:
+        if status in (RunStatus.PAUSED, RunStatus.PENDING):  # or resumed before the last calls have ended
             self.stop()
         elif status != RunStatus.RUNNING:
             self.stop(within_s=AFTER_CANCEL_S)

@@ -1,5 +1,6 @@
 """Processes that execute a run together have no more of its calls in flight than it may have."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +13,12 @@ from runs.engine import leases, parts
 from runs.engine.check import check_run
 from runs.engine.clock import now_ms
 from runs.engine.host import Host, host
+from runs.engine.pump import Pump
 from runs.models import PumpLease, Run, RunStatus
+from runs.services import run_pause, run_resume
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
+from workspaces.access import Access
 
 pytestmark = pytest.mark.usefixtures("engine")
 Launched = Callable[..., Run]
@@ -40,7 +44,8 @@ def test_two_processes_share_a_run_and_its_calls_in_flight(launched: Launched, s
 
 
 def _to_end(process: Host, run_id: int) -> None:
-    while Run.objects.filter(pk=run_id, status__in=("pending", "running")).exists():
+    live = Run.objects.filter(pk=run_id, status__in=("pending", "running"))
+    while not process.over and live.exists():
         process.pump(run_id, 30)
         time.sleep(0.1)
     connection.close()
@@ -109,7 +114,7 @@ def test_more_calls_come_only_out_of_what_the_others_leave(launched: Launched) -
     assert leases.take_run(run.pk, "first") and leases.take_run(run.pk, "second")
     assert parts.widen(run.pk, "first", 8, 10) == 8
     seen = parts.look(run.pk, "second")
-    assert seen == ("running", 2, 1, 8) and seen.share(10) == 2
+    assert seen == ("running", 2, 1, 8, 1_200) and seen.share(10) == 2
     assert parts.widen(run.pk, "second", 5, 10) == 2
     parts.narrow(run.pk, "first", 5)
     assert parts.widen(run.pk, "second", 5, 10) == 5
@@ -119,3 +124,67 @@ def test_more_calls_come_only_out_of_what_the_others_leave(launched: Launched) -
     assert parts.widen(run.pk, "second", 10, 10) == 0
     run.delete()
     assert parts.look(run.pk, "second") == parts.Seen("")
+
+
+def test_a_long_call_of_a_paused_slice_neither_holds_up_who_resumes_nor_is_cut_short(
+    launched: Launched, model: Models, provider: Callable[..., Provider], stub: StubEndpoint,
+    alpha_access: Access, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("runs.engine.pump.AFTER_CANCEL_S", 0.5)
+    stub.reset(latency_ms=20)
+    items = [
+        {"prompt": f"{'[[fail:hang]]' if not n else ''} {n}", "references": [str(n)]} for n in range(1_200)
+    ]
+    run = launched(items, target=model(provider=provider(timeout_s=8)), concurrency=4, max_failures=1)
+    other = Host()
+    threads = [threading.Thread(target=_to_end, args=(each, run.pk)) for each in (host(), other)]
+    threads[0].start()
+    wait_until(lambda: Run.objects.filter(pk=run.pk, done__gt=4).exists(), "the first answers")
+    run_pause(alpha_access, run)
+    wait_until(lambda: stub.stats.in_flight == 1, "the long call alone")
+    run_resume(alpha_access, run)
+    time.sleep(1.2)  # the first process looks, and finds the run neither paused nor running
+    threads[1].start()
+    calls = stub.stats.total
+    wait_until(lambda: stub.stats.total > calls + 50, "calls of the second", 4)
+    assert stub.stats.in_flight > 1
+    for thread in threads:
+        thread.join(60)
+    other.stop()
+    run = Run.objects.get(pk=run.pk)
+    assert (run.status, run.done, run.errored) == (RunStatus.COMPLETED, 1_199, 1) and check_run(run.pk) == {}
+    assert run.attempts.exclude(outcome="ok").get().outcome == "timeout"
+
+
+def test_items_that_were_not_sent_while_the_leases_seemed_lost_are_given_back(
+    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database answers again just in time: the workers have let go of their items by then."""
+    whole, lapsed = Pump._must_not_send, []
+
+    def lapses_once(self: Pump) -> bool:
+        renewed = self.renewed
+        if self.completed > 20 and len(lapsed) < 5 and asyncio.current_task() in self.workers:
+            lapsed.append(self)
+            self.renewed -= 1_000
+        try:
+            return whole(self)
+        finally:
+            self.renewed = renewed
+
+    monkeypatch.setattr(Pump, "_must_not_send", lapses_once)
+    stub.reset(latency_ms=5)
+    run = launched(100, concurrency=8)
+    thread = threading.Thread(target=_to_end, args=(host(), run.pk), daemon=True)
+    thread.start()
+    thread.join(30)
+    run.refresh_from_db()
+    assert len(lapsed) >= 1 and (run.status, run.done) == (RunStatus.COMPLETED, 100)
+    assert check_run(run.pk) == {} and stub.stats.total == 100
+
+
+def test_a_process_whose_hold_is_gone_sends_nothing_more(launched: Launched, stub: StubEndpoint) -> None:
+    run = launched(1_200, concurrency=4)
+    assert leases.take_run(run.pk, "first") and leases.renew(run.pk, "first")
+    PumpLease.objects.filter(run=run).delete()
+    assert not leases.renew(run.pk, "first") and parts.widen(run.pk, "first", 4, 4) == 0
