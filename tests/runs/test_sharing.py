@@ -279,8 +279,9 @@ async def test_calls_that_wait_for_places_which_a_sync_would_bring_ask_soon(
 
 
 async def test_who_waits_for_its_turn_at_few_places_does_not_ask_all_the_time(
-    process: Callable[..., Process],
+    process: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sharing, "TURN_MS", 10**12)  # none ends between the looks
     each = [process(name) for name in "abc"]
     for one in each:
         await one.ask(one.gate(concurrency=1), 2)
