@@ -58,7 +58,9 @@ def take_run(run_id: int, owner: str) -> bool:
         if run is None or run.status not in (RunStatus.PENDING, RunStatus.RUNNING):
             return False
         now, pumps = now_ms(), PumpLease.objects.filter(run_id=run_id)
-        if pumps.filter(until_ms__gte=now).exclude(owner=owner).count() >= pumps_wanted(run):
+        others = pumps.filter(until_ms__gte=now).exclude(owner=owner).count()
+        # Whoever still holds a run that waits for a process has long calls out from before a pause.
+        if run.status == RunStatus.RUNNING and others >= pumps_wanted(run):
             return False
         pumps.filter(until_ms__lt=now).delete()
         pumps.update_or_create(run_id=run_id, owner=owner, defaults={"until_ms": now + LEASE_MS, "calls": 0})

@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 import uuid
+from contextlib import suppress
 from functools import cache
 from hashlib import blake2s
 from pathlib import Path
@@ -13,12 +14,11 @@ from pathlib import Path
 def machine() -> str:
     """This host since its start, and this space of process numbers: another container has its own. Names of
     hosts alone are often alike, also in their beginnings."""
-    name = socket.gethostname()
-    try:
+    name, start, space = socket.gethostname(), str(uuid.getnode()), 0
+    with suppress(OSError):
         start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with suppress(OSError):
         space = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        start, space = str(uuid.getnode()), 0
     return f"{name[:30]}/{blake2s(f'{name} {start} {space}'.encode(), digest_size=5).hexdigest()}"
 
 

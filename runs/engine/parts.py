@@ -65,10 +65,12 @@ class Part:
         """More only of what the others leave; fewer once there are fewer. `coming`: besides those `busy`."""
         calls = min(self.share, busy + coming)
         if self.width < calls and busy <= self.share:
-            self.stated = await self.database.run(widen, self.run_id, self.owner, calls, self.whole)
-            if self.stated < calls:  # others were quicker
-                self.share = self.stated
-            self.width = min(self.stated, self.share)
+            granted = await self.database.run(widen, self.run_id, self.owner, calls, self.whole)
+            if granted:
+                self.stated = granted
+            if granted < calls:  # others were quicker
+                self.share = min(self.share, granted)
+            self.width = min(granted, self.share)
         else:
             await self.state(max(busy, self.width))
 

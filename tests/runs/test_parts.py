@@ -12,7 +12,10 @@ from registry.models import Provider, RegisteredModel
 from runs.engine import leases, parts
 from runs.engine.check import check_run
 from runs.engine.clock import now_ms
+from runs.engine.database import DatabaseThread
 from runs.engine.host import Host, host
+from runs.engine.parts import Part
+from runs.engine.plan import load_plan
 from runs.engine.pump import Pump
 from runs.models import PumpLease, Run, RunStatus
 from runs.services import run_pause, run_resume
@@ -181,6 +184,34 @@ def test_items_that_were_not_sent_while_the_leases_seemed_lost_are_given_back(
     run.refresh_from_db()
     assert len(lapsed) >= 1 and (run.status, run.done) == (RunStatus.COMPLETED, 100)
     assert check_run(run.pk) == {} and stub.stats.total == 100
+
+
+def test_a_small_run_that_is_resumed_does_not_wait_for_who_held_it_before(
+    launched: Launched, alpha_access: Access
+) -> None:
+    run = launched(10, concurrency=4)
+    assert leases.take_run(run.pk, "first") and not leases.take_run(run.pk, "second")
+    run_pause(alpha_access, run)
+    run_resume(alpha_access, run)
+    assert leases.take_run(run.pk, "second") and not leases.take_run(run.pk, "third")
+
+
+def test_a_run_that_pauses_meanwhile_leaves_standing_what_the_others_count_on(launched: Launched) -> None:
+    run = launched(1_200, concurrency=10)
+    assert leases.take_run(run.pk, "first")
+    database = DatabaseThread()
+
+    async def takes() -> tuple[int, int, int, int]:
+        part = Part(database, await database.run(load_plan, run.pk), "first")
+        await part.take(0, 6)
+        before = part.width, part.stated
+        await database.run(leases.pause, run.pk, "Paused meanwhile.")
+        await part.take(6, 4)
+        return *before, part.width, part.stated
+
+    assert asyncio.run(takes()) == (6, 6, 0, 6)
+    database.close()
+    assert PumpLease.objects.get(run=run).calls == 6
 
 
 def test_a_process_whose_hold_is_gone_sends_nothing_more(launched: Launched, stub: StubEndpoint) -> None:
