@@ -169,7 +169,20 @@ class Pump:
             with suppress(disk.DiskFull):
                 await self.part.give(len(working))
             await asyncio.wait(working, timeout=LOOK_SOON_S)
+            if self.drain:
+                await self._give_back()
         await asyncio.gather(*self.workers)
+
+    async def _give_back(self) -> None:
+        """What will not be sent, so that others need not wait for it until the calls in flight have ended."""
+        known = {outcome.trial.id for outcome in self.recorder.outcomes} | self.begun
+        unsent = {trial_id: trial for trial_id, trial in self.in_hand.items() if trial_id not in known}
+        for trial_id in unsent:
+            del self.in_hand[trial_id]
+        try:
+            await self._db(leases.give_back, self.plan.run_id, [*unsent.values()], self.plan.calls)
+        except disk.DiskFull:
+            self.in_hand |= unsent
 
     def _staff(self) -> None:
         """As many workers as this process may have calls of the run in flight."""
