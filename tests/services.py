@@ -59,7 +59,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(check: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def wait_until(check: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """The first true answer of `check`. Raises TimeoutError that names `what`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from datasets.images import kind_of
 from datasets.importers import Record
-from datasets.importers.jsonl import UNSTORABLE
+from datasets.importers.jsonl import storable
 from datasets.importers.lines import MAX_FIELDS, MAX_ROWS
 from datasets.problems import RowProblem
 
@@ -136,7 +136,7 @@ def _record(number: int, values: dict[str, Any]) -> Record | RowProblem:
 def plain_value(value: Any) -> Any:
     """What JSON can say; times as ISO 8601, images as data URLs. Raises Unreadable."""
     if isinstance(value, str):
-        if UNSTORABLE.search(value):
+        if not storable(value):
             raise Unreadable("holds a NUL character or half of a surrogate pair")
         return value
     if value is None or isinstance(value, bool | int):

@@ -12,7 +12,7 @@ from openpyxl import DEFUSEDXML, load_workbook
 from datasets.importers import Record
 from datasets.importers.archive import BadArchive, opened
 from datasets.importers.csv import header_problem
-from datasets.importers.jsonl import UNSTORABLE
+from datasets.importers.jsonl import storable
 from datasets.importers.lines import MAX_FIELDS, MAX_ROWS
 from datasets.problems import RowProblem
 
@@ -103,7 +103,7 @@ def _record(number: int, header: list[str], cells: tuple[Any, ...]) -> Record | 
     values = {}
     for place, name in enumerate(header):
         value = _plain(cells[place]) if place < len(cells) else None
-        if isinstance(value, str) and UNSTORABLE.search(value):
+        if isinstance(value, str) and not storable(value):
             return RowProblem(number, name, "holds a NUL character")
         values[name] = value
     return Record(number, values)

@@ -16,11 +16,14 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    expect,
     sync_playwright,
 )
 
 from tests.services import CHROMIUM, ROOT, Process, environment, free_port
 from tests.stub_endpoint import StubEndpoint
+
+expect.set_options(timeout=20_000)  # a busy machine is no fault of a page
 
 MODELS = ("stub-model", "stub-model-b")
 # What an administrator does in the admin beforehand: an endpoint with two models for the demo's workspace.
@@ -137,7 +140,7 @@ def page(browser: Browser, trouble: Trouble, portal: Portal, tmp_path: Path) -> 
         permissions=["clipboard-read", "clipboard-write"],
         accept_downloads=True,
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     context.set_default_navigation_timeout(40_000)
     trouble.watch(context)
     opened = context.new_page()

@@ -91,5 +91,5 @@ def test_a_website_is_filled_in_and_scored(logged_in: Page, browser: Browser, tm
 
     page.get_by_role("button", name="Score the answers").click()
     page.wait_for_url(re.compile(r"/runs/\d+/$"))
-    expect(page.locator("#run-header")).to_contain_text("Completed", timeout=30_000)
+    expect(page.locator("#run-header")).to_contain_text("Completed", timeout=60_000)
     expect(page.locator("#item-3")).to_be_visible()

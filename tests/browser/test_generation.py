@@ -30,7 +30,7 @@ def test_queries_are_drafted_decided_and_published(logged_in: Page, endpoint: St
     expect(page.get_by_role("heading", name="Rivers and towns")).to_be_visible()
     show = page.get_by_role("link", name="Show new drafts")
     draft = page.locator("#draft-1")
-    expect(show.or_(draft)).to_be_visible(timeout=30_000)
+    expect(show.or_(draft)).to_be_visible(timeout=60_000)
     if show.is_visible():
         show.click()
     expect(page.locator("#draft-3")).to_contain_text("100% like draft 1")

@@ -58,7 +58,7 @@ def test_a_launch_with_a_judge(logged_in: Page, endpoint: StubEndpoint) -> None:
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
     sheet.locator("#launch-judges").get_by_text(name, exact=False).first.click()
     sheet.get_by_label("Items at most").fill("4")
-    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=30_000)
+    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=60_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
 
@@ -66,7 +66,7 @@ def test_a_launch_with_a_judge(logged_in: Page, endpoint: StubEndpoint) -> None:
     expect(card).to_contain_text("Completed", timeout=60_000)
     card.get_by_role("link", name="Open").click()
     panel = page.locator("section[id$='-judges']")
-    expect(panel).to_contain_text("n = 4", timeout=30_000)
+    expect(panel).to_contain_text("n = 4", timeout=60_000)
     page.locator("#items tbody a").first.click()
     expect(page.locator("#drawer")).to_contain_text("It fits.")
     found += in_every_look(page)

@@ -39,7 +39,7 @@ def test_a_judge_from_rubric_to_control_set(logged_in: Page, endpoint: StubEndpo
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("heading", name=name)).to_contain_text("v1")
     page.get_by_role("button", name="Ask the control set").click()
-    expect(page.locator("#judge-controls")).to_contain_text("n = 28", timeout=30_000)
+    expect(page.locator("#judge-controls")).to_contain_text("n = 28", timeout=60_000)
     expect(page.locator("#judge-controls .value").first).to_have_text("0.0%")
 
     found = in_every_look(page)

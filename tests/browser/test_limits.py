@@ -28,7 +28,7 @@ def test_a_ceiling_is_met_and_raised(logged_in: Page, portal: Portal, endpoint: 
     page.get_by_role("button", name="Launch run").click()
     page.wait_for_url(re.compile("#run-"))
     card = page.locator(f"#{page.url.partition('#')[2]}")
-    expect(card).to_contain_text("ceiling of 900 tokens is reached", timeout=30_000)
+    expect(card).to_contain_text("ceiling of 900 tokens is reached", timeout=60_000)
     card.get_by_role("link", name="Raise the ceiling…").click()
 
     raise_it = page.get_by_role("button", name="Raise the ceiling and resume")

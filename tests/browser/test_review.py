@@ -39,13 +39,13 @@ def judged(page: Page, endpoint: StubEndpoint) -> None:
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
     sheet.locator("#launch-judges").get_by_text(name, exact=False).first.click()
     sheet.get_by_label("Items at most").fill("4")
-    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=30_000)
+    expect(sheet.locator("#launch-plan")).to_contain_text("4 calls of judge models", timeout=60_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
     card = page.locator(f"#{page.url.partition('#')[2]}")
     expect(card).to_contain_text("Completed", timeout=60_000)
     card.get_by_role("link", name="Open").click()
-    expect(page.locator("section[id$='-judges']")).to_contain_text("n = 4", timeout=30_000)
+    expect(page.locator("section[id$='-judges']")).to_contain_text("n = 4", timeout=60_000)
 
 
 def test_labelling_by_keyboard(logged_in: Page, endpoint: StubEndpoint) -> None:

@@ -46,7 +46,7 @@ def upload(page: Page, folder: Path) -> None:
     page.set_input_files("input[type=file]", folder / "sums.csv")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name=re.compile("^Import")).click()
-    expect(page.get_by_text("What is 1 + 1?").first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("What is 1 + 1?").first).to_be_visible(timeout=60_000)
 
 
 def launch(page: Page, model: str, label: str) -> int:
@@ -71,11 +71,11 @@ def launch(page: Page, model: str, label: str) -> int:
 def watch_the_card(page: Page, run: int) -> None:
     """It moves by itself, in its place, from the first item to the last."""
     card = page.locator(f"#run-{run}")
-    expect(card).to_have_attribute("data-status", "running", timeout=15_000)
+    expect(card).to_have_attribute("data-status", "running", timeout=60_000)
     expect(card.locator(".question")).to_contain_text("What is")
     expect(card.locator("[data-s=r]").first).to_be_attached()
-    expect(card.locator(".score b")).to_be_visible(timeout=15_000)
-    expect(card).to_have_attribute("data-status", "completed", timeout=30_000)
+    expect(card.locator(".score b")).to_be_visible(timeout=60_000)
+    expect(card).to_have_attribute("data-status", "completed", timeout=60_000)
     expect(card.locator(".facts")).to_contain_text(f"{QUESTIONS} of {QUESTIONS}")
     expect(page.locator(f"#run-{run}-grid")).to_have_attribute("aria-label", re.compile(f"^{QUESTIONS} of"))
 
@@ -138,10 +138,10 @@ def take_away(page: Page, run: int, folder: Path) -> None:
 def retry(page: Page, run: int) -> None:
     """It fails in words, and one press takes it up again, on the same card."""
     card = page.locator(f"#run-{run}")
-    expect(card).to_have_attribute("data-status", "failed", timeout=30_000)
+    expect(card).to_have_attribute("data-status", "failed", timeout=60_000)
     expect(card.locator(".slot")).to_contain_text(f"{QUESTIONS} items")
     card.get_by_role("button", name=f"Retry {QUESTIONS}").click()
-    expect(card).to_have_attribute("data-status", "completed", timeout=30_000)
+    expect(card).to_have_attribute("data-status", "completed", timeout=60_000)
     expect(card.locator(".score b")).to_be_visible()
 
 
@@ -173,7 +173,7 @@ def test_a_lost_connection_is_shown_and_made_good(logged_in: Page) -> None:
     connection = page.locator("#connection")
     expect(connection).to_have_attribute("data-state", "live")
     for code in (1012, 1001):
-        with page.expect_response(re.compile("/fragments/"), timeout=15_000):
+        with page.expect_response(re.compile("/fragments/"), timeout=60_000):
             sockets[-1].close(code=code)
             expect(connection).to_have_attribute("data-state", "retrying")
         expect(connection).to_have_attribute("data-state", "live")

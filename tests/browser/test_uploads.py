@@ -45,7 +45,7 @@ def finished(page: Page, runs: int = 1) -> None:
     page.wait_for_url(re.compile(r"#run-\d+$"))
     newest = int(page.url.rpartition("-")[2])
     for run in range(newest - runs + 1, newest + 1):
-        expect(page.locator(f"#run-{run}")).to_have_attribute("data-status", "completed", timeout=30_000)
+        expect(page.locator(f"#run-{run}")).to_have_attribute("data-status", "completed", timeout=60_000)
 
 
 def test_questions_with_bad_rows_are_mended_or_left_out(
@@ -119,5 +119,5 @@ def test_a_website_answers_what_was_uploaded(logged_in: Page, tmp_path: Path) ->
     expect(page.locator("#by-hand-progress")).to_contain_text("All are filled in")
     page.get_by_role("button", name="Score the answers").click()
     page.wait_for_url(re.compile(r"/runs/\d+/$"))
-    expect(page.locator("#run-header")).to_contain_text("Completed", timeout=30_000)
+    expect(page.locator("#run-header")).to_contain_text("Completed", timeout=60_000)
     expect(page.locator("#main")).to_contain_text("100.0")

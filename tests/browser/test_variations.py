@@ -35,7 +35,7 @@ def with_variations(page: Page) -> None:
     for ticked in sheet.locator("input[name=models]:checked").all():
         ticked.uncheck()
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()
-    expect(sheet.locator("#launch-plan")).to_contain_text("Variations", timeout=30_000)
+    expect(sheet.locator("#launch-plan")).to_contain_text("Variations", timeout=60_000)
 
 
 def test_variations_from_paraphrases_to_flips(logged_in: Page, endpoint: StubEndpoint) -> None:
@@ -67,13 +67,13 @@ def test_variations_from_paraphrases_to_flips(logged_in: Page, endpoint: StubEnd
     with_variations(page)
     sheet = page.locator("#launch")
     sheet.get_by_label("Items at most").fill("12")
-    expect(sheet.locator("#launch-plan")).to_contain_text("2 × 12 items", timeout=30_000)
+    expect(sheet.locator("#launch-plan")).to_contain_text("2 × 12 items", timeout=60_000)
     sheet.get_by_role("button", name="Launch run").click()
     page.wait_for_url("**/runs/#run-*")
     card = page.locator(f"#{page.url.partition('#')[2]}")
     expect(card).to_contain_text("Completed", timeout=60_000)
     card.get_by_role("link", name="Open").click()
-    expect(page.locator("#spread")).to_contain_text("Within an item", timeout=30_000)
+    expect(page.locator("#spread")).to_contain_text("Within an item", timeout=60_000)
     page.get_by_role("link", name="Which items flip?").click()
     expect(page.locator("[name=flips]")).to_be_checked()
     page.locator("#items tbody a").first.click()

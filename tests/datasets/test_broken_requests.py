@@ -1,4 +1,4 @@
-"""The corpus of broken files over HTTP: no request holds its web worker for 2 s, or takes 512 MB."""
+"""The corpus of broken files over HTTP: no request holds its web worker, or takes 512 MB."""
 
 import json
 import os
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.datasets.broken import write
 
-MOST_S, MOST_MB = 2.0, 512  # the import itself is a worker's
+# At most 1 s of processor time on a calm machine; what the guards keep away would take minutes.
+MOST_S, MOST_MB = 6.0, 512  # the import itself is a worker's
 SCRIPT = """
 import json, pathlib, sys, time
 import django

@@ -40,7 +40,7 @@ class TestEveryFilter:
         for piece in ("\\boxed{{", "```\n", "{[", "1,", "Answer:", "A\n", "</think>"):
             started = time.process_time()
             found(key, piece * (1_000_000 // len(piece)))
-            assert time.process_time() - started < 1, piece
+            assert time.process_time() - started < 5, piece
 
 
 @pytest.mark.parametrize(

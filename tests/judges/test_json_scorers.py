@@ -165,5 +165,5 @@ class TestSchema:
         started = time.monotonic()
         verdict = scored("json_schema", response, schema=schema)
         assert verdict.value is None and reason in verdict.unscored_reason
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert scored("json_schema", "1", schema={"type": "integer"}).passed

@@ -199,7 +199,7 @@ def test_bombs_end_at_a_limit(expression: str, reason: str) -> None:
     started = time.monotonic()
     verdict = built.score(ITEM)
     assert verdict.value is None and reason in verdict.unscored_reason, verdict
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert scored("references[0] in response").passed
 
 

@@ -1,6 +1,7 @@
 """Templates of users: what they can do, and that they can't do more."""
 
 import time
+import timeit
 import tracemalloc
 
 import pytest
@@ -144,7 +145,7 @@ def test_bombs_and_escapes_end_quickly_and_small(source: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
     assert peak < 60_000_000
 
 
@@ -183,12 +184,15 @@ def test_a_template_can_not_change_the_item() -> None:
     assert item["choices"] == ["b", "a"]
 
 
+def took(source: str) -> float:
+    """Seconds of processor time for a thousand items, the best of five times."""
+    return min(timeit.repeat(lambda: render(source, ITEM), time.process_time, repeat=5, number=1000))
+
+
 def test_default_template_is_free() -> None:
     assert is_default(DEFAULT_TEMPLATE) and not is_default("{{ input }}!")
-    started = time.perf_counter()
-    for _ in range(20_000):
-        render(DEFAULT_TEMPLATE, ITEM)
-    assert (time.perf_counter() - started) / 20_000 < 50e-6
+    free, rendered = (took(source) for source in (DEFAULT_TEMPLATE, "{{ input }}!"))
+    assert free < rendered / 2
 
 
 def test_chat_item_sends_its_messages_under_the_default_template() -> None:

@@ -125,7 +125,7 @@ async def test_who_may_no_longer_look_loses_the_socket(
     else:
         await User.objects.filter(pk=editor.pk).adelete()
     await sync_to_async(run_to_end, thread_sensitive=False)(run.pk)
-    while (event := await socket.receive_output(timeout=5))["type"] != "websocket.close":
+    while (event := await socket.receive_output(timeout=30))["type"] != "websocket.close":
         assert event["type"] == "websocket.send"
     assert event["code"] == 4404
 

@@ -110,7 +110,7 @@ def test_processes_hold_back_from_one_ceiling(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     most = max(work.tokens for claims in found for work in claims.work)
     assert len(found) == 2 and 300 < 4 * most < 600 < 8 * most  # each alone has room for its four
     held = Trial.objects.filter(state=TrialState.LEASED).aggregate(tokens=Sum("reserved_tokens"))["tokens"]
@@ -157,7 +157,7 @@ def _slice(run_id: int, seconds: float) -> int:
     thread.start()
     time.sleep(seconds)
     Run.objects.filter(pk=run_id).update(status=RunStatus.PAUSED)
-    thread.join(10)
+    thread.join(60)
     Run.objects.filter(pk=run_id).update(status=RunStatus.PENDING)
     return Run.objects.get(pk=run_id).done
 
@@ -283,10 +283,10 @@ def test_a_process_at_work_adopts_what_nobody_executes(launched: Launched, stub:
     small = launched(5, concurrency=8)
     thread = threading.Thread(target=lambda: (host().pump(large.pk, 30, adopts=True), connection.close()))
     thread.start()
-    wait_until(lambda: Run.objects.get(pk=small.pk).status == "completed", "the small run's end", 15)
+    wait_until(lambda: Run.objects.get(pk=small.pk).status == "completed", "the small run's end")
     assert Run.objects.get(pk=large.pk).status == "running"
     Run.objects.filter(pk=large.pk).update(status="paused")
-    thread.join(15)
+    thread.join(60)
 
 
 def test_a_process_makes_itself_known_and_leaves(launched: Launched) -> None:
@@ -307,7 +307,7 @@ def test_leases_that_may_have_run_out_send_nothing_more(launched: Launched, stub
     wait_until(lambda: stub.stats.total >= 10, "the first calls")
     for pump in host()._pumps.values():
         pump.renewed -= 3_600
-    thread.join(15)
+    thread.join(60)
     assert stub.stats.total <= 20
     assert not run.trials.filter(state=TrialState.LEASED).exists() and check_run(run.pk) == {}
     assert ended(run).done == 60
@@ -322,7 +322,7 @@ def test_a_canceled_runs_calls_in_flight_are_kept(launched: Launched, stub: Stub
     with_status = {"status": RunStatus.CANCELED, "finished_at": timezone.now()}
     stopped = run.trials.exclude(state="done").update(state="canceled", owner="")
     Run.objects.filter(pk=run.pk).update(canceled=stopped, **with_status)
-    thread.join(15)
+    thread.join(60)
     run = Run.objects.get(pk=run.pk)
     assert (run.done, run.canceled, stub.stats.total) == (10, 30, 10) and check_run(run.pk) == {}
 
@@ -358,7 +358,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_no_answer(
     time.sleep(0.5)
     assert stub.stats.total == sent < 600 and Run.objects.get(pk=run.pk).done < sent
     engine.call(engine.shared.database.run(limit, "4294967294")).result()
-    thread.join(15)
+    thread.join(60)
     stopped = Run.objects.get(pk=run.pk)
     assert (stopped.status, stopped.done) == (RunStatus.PAUSED, sent) and "Make room" in stopped.status_reason
     run_resume(alpha_access, stopped)

@@ -112,7 +112,7 @@ def test_interrupt_cancels_and_resume_asks_only_the_rest(
     while stub.stats.total < 6 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=15)
+    out, err = process.communicate(timeout=60)
     found = json.loads(out)
     assert process.returncode == 1 and found["status"] == "canceled" and "--resume 1" in err
     assert "Traceback" not in err
@@ -164,7 +164,7 @@ def test_published_answers_over_http(terminal: Terminal) -> None:
             assert (accuracy["correct"], accuracy["n"]) == (correct, 1319)
     finally:
         server.terminate()
-        server.communicate(timeout=10)
+        server.communicate(timeout=60)
 
 
 # Refusals, in this process

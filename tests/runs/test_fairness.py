@@ -41,7 +41,7 @@ def under_way(run: Run, access: Access) -> Iterator[None]:
         run.refresh_from_db()
         if not run.is_finished:
             run_cancel(access, run)
-        thread.join(30)
+        thread.join(60)
     assert not thread.is_alive()
     assert check_run(run.pk) == {}
 
