@@ -270,12 +270,6 @@ def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
         )
 
 
-def not_recorded(run_id: int) -> int:
-    """Of a run's trials, by its counters."""
-    left = Run.objects.filter(pk=run_id).annotate(left=F("total") - F("done") - F("errored") - F("canceled"))
-    return left.values_list("left", flat=True).first() or 0
-
-
 def left_to_claim(run_id: int) -> bool:
     """Whether trials wait that nobody has leased, due or not."""
     return Trial.objects.filter(run_id=run_id, state__in=(TrialState.PENDING, TrialState.WAITING)).exists()

@@ -177,6 +177,8 @@ class Pump:
         """What will not be sent, so that others need not wait for it until the calls in flight have ended."""
         known = {outcome.trial.id for outcome in self.recorder.outcomes} | self.begun
         unsent = {trial_id: trial for trial_id, trial in self.in_hand.items() if trial_id not in known}
+        if not unsent:
+            return
         for trial_id in unsent:
             del self.in_hand[trial_id]
         try:
@@ -204,7 +206,7 @@ class Pump:
     async def _wanted_now(self) -> int:
         """Near the run's end by what the other processes have recorded as well."""
         if self.part.pumps > 1 and self.part.left < NEAR_END * self.plan.concurrency and self._missing():
-            self.part.left = await self._db(leases.not_recorded, self.plan.run_id)
+            await self.part.look()
         return self._wanted()
 
     def _missing(self) -> int:
@@ -293,8 +295,8 @@ class Pump:
                 self.wake.set()
 
     def _must_not_send(self) -> bool:
-        """After a pause, or once the leases may have run out: then others have the items by now, and what
-        workers left of the queue is given back at the end of the slice."""
+        """After a pause, or once the leases may have run out: then others have the items by now. The slice
+        ends, and gives back what workers leave of the queue."""
         self.drain = self.drain or time.monotonic() - self.renewed > LOST_AFTER_S
         return self.drain
 

@@ -236,12 +236,12 @@ def _held(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
     """After each claim: how many trials of the run are leased, how many have not ended, and how many it asked
     for."""
     held: list[tuple[int, int, int]] = []
-    claim = leases.claim
+    claim, look = leases.claim, parts.look
 
     def watched(run_id: int, owner: str, count: int, *rest: Any) -> list[leases.Claimed]:
         claimed = claim(run_id, owner, count, *rest)
         leased = Trial.objects.filter(run=run_id, state=TrialState.LEASED).count()
-        held.append((leased, leases.not_recorded(run_id), count))
+        held.append((leased, look(run_id, owner).left, count))
         return claimed
 
     monkeypatch.setattr(leases, "claim", watched)
