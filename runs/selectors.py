@@ -336,8 +336,6 @@ def trials_of(run: Run, wanted: TrialFilter) -> QuerySet[Trial]:
     trials = Trial.objects.filter(run=run).filter(verdict_filter(run, wanted))
     if wanted.section is not None:
         trials = trials.filter(section=wanted.section)
-    if wanted.section:
-        trials = trials.exclude(section="")  # said for the index, which leaves them out
     if wanted.flips:
         trials = trials.filter(flipping(run, wanted.by))
     if wanted.variant is not None:

@@ -4,6 +4,8 @@ import shutil
 
 from django.conf import settings
 
+FULL = "The disk of the database is full. Make room, then resume."
+
 
 class DiskFull(Exception):
     """The database could not write for want of space."""

@@ -27,6 +27,7 @@ from runs.engine import disk, leases, recovery, workers
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gates
 from runs.engine.journal import Journal
+from runs.engine.making import make_trials
 from runs.engine.owners import new_owner
 from runs.engine.plan import CannotRun, load_plan
 from runs.engine.progress import Progress
@@ -279,6 +280,8 @@ def run_to_end(run_id: int, on_record: OnRecord | None = None) -> str:
 
     If another process is at work on it, waits for that one.
     """
+    if not disk.shortage():
+        make_trials(run_id)
     while True:
         host().pump(run_id, settings.ENGINE_SLICE_S, on_record)
         status = Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or ""

@@ -108,7 +108,8 @@ def pumps_missing(run_id: int) -> int:
 
 
 def orphans() -> list[int]:
-    """Runs that nobody executes. Each process asks once a second, so the query is made once."""
+    """Runs that nobody executes, but for those without trials as yet. Each process asks once a second, so the
+    query is made once."""
     sql, params = _orphans_query()
     now = now_ms()
     with connection.cursor() as cursor:
@@ -121,7 +122,8 @@ _NOW = -1
 
 @cache
 def _orphans_query() -> tuple[str, tuple[Any, ...]]:
-    return without_pump(_NOW).order_by("id").values_list("pk", flat=True)[:100].query.sql_with_params()
+    made = without_pump(_NOW).filter(trials_made=True)
+    return made.order_by("id").values_list("pk", flat=True)[:100].query.sql_with_params()
 
 
 def work_ended() -> dict[str, Any]:
@@ -311,7 +313,7 @@ def finish(run_id: int) -> bool:
     with transaction.atomic():
         lock_run(run_id)
         may_end = Run.objects.filter(Q(judged=None, status=RunStatus.RUNNING) | judging, pk=run_id)
-        ended = Run.objects.filter(~Exists(alive), pk__in=may_end.values("pk")).update(
+        ended = Run.objects.filter(~Exists(alive), trials_made=True, pk__in=may_end.values("pk")).update(
             status=Case(
                 When(canceled__gt=0, then=Value(RunStatus.CANCELED)),
                 When(Q(done=0) & Q(total__gt=0), then=Value(RunStatus.FAILED)),

@@ -392,7 +392,7 @@ class Pump:
             self.on_record(state)
 
     def _disk_full(self) -> None:
-        self.stop(disk.shortage() or "The disk of the database is full. Make room, then resume.")
+        self.stop(disk.shortage() or disk.FULL)
 
     # -- keeping ---------------------------------------------------------------------------------
 

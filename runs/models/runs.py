@@ -88,6 +88,9 @@ class Run(models.Model):
     config = models.JSONField(default=dict)
     summary = models.JSONField(default=dict)
 
+    trials_made = models.BooleanField(
+        db_default=True, default=True, help_text="Of a large launch false, until a worker has made them"
+    )
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     errored = models.PositiveIntegerField(default=0)

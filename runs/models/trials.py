@@ -84,7 +84,7 @@ class Trial(models.Model):
         indexes = [
             models.Index(fields=["run", "state", "seq"], name="trial_by_state"),
             models.Index(fields=["run", "passed", "seq"], name="trial_by_verdict", condition=Q(state="done")),
-            models.Index(fields=["run", "section", "seq"], name="trial_by_section", condition=~Q(section="")),
+            models.Index(fields=["run", "section", "seq"], name="trial_by_section"),
             models.Index(fields=["judged"], name="trial_by_judged", condition=Q(judged__isnull=False)),
             models.Index(fields=["lease_until_ms"], name="trial_leases", condition=Q(state="leased")),
             models.Index(

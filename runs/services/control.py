@@ -10,6 +10,7 @@ from django.utils import timezone
 from runs import live
 from runs.engine import recovery
 from runs.engine.leases import lock_run, work_ended
+from runs.engine.making import make_trials
 from runs.engine.verdicts import settle_panels
 from runs.models import (
     ACTIVE_STATUSES,
@@ -54,6 +55,7 @@ def run_cancel(access: Access, run: Run) -> None:
 
 def cancel_rows(run: Run, reason: str) -> int | None:
     """How many items were not done; None of a run that has ended."""
+    make_trials(run.pk)
     changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
         **work_ended(), status=RunStatus.CANCELED, status_reason=reason, finished_at=timezone.now()
     )

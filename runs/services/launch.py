@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ from judges.templating import check_template
 from registry.models import RegisteredModel
 from registry.selectors import models_for
 from registry.services import model_by_name_only
+from runs.engine import making
 from runs.models import BY_HAND, Evaluation, LogLine, Run
 from runs.selectors_budget import month_of
 from runs.services import by_hand, forecast, judging, measuring, varying
@@ -378,13 +379,7 @@ def _create_run(
         config=frozen_config(plan, wish, model),
         **by_hand.first_status(wish.responses),
     )
-    insert_trials(
-        run, epochs=wish.epochs, limit=wish.limit, sections=wish.sections, item_ids=wish.item_ids,
-        subset=plan.subset, varied=plan.varied,
-    )  # fmt: skip
-    if plan.varied:  # a paraphrase may have been withdrawn since the plan
-        run.total = run.trials.count()
-        run.save(update_fields=["total"])
+    _make_trials(run, plan, wish)
     measuring.begin(access, wish, run)
     LogLine.objects.create(
         run=run,
@@ -396,44 +391,25 @@ def _create_run(
     return run
 
 
-def insert_trials(
-    run: Run,
-    *,
-    epochs: int,
-    limit: int | None,
-    sections: Sequence[str] = (),
-    item_ids: Sequence[int] = (),
-    subset: Subset | None = None,
-    varied: Sequence[Varied] = (),
-) -> None:
-    """All trials of a run in one statement; `seq` goes item by item, its turns side by side."""
-    turns = epochs * (1 + sum(len(each.items) for each in varied))
-    wanted, given = varying.turns_wanted(run.dataset_version, epochs, varied)
-    # Where items differ in turns, their place is counted; else it is known.
-    seq = "ROW_NUMBER() OVER (ORDER BY chosen.position, epochs.epoch)" if wanted else (
-        f"(chosen.place - 1) * {turns} + epochs.epoch"
-    )  # fmt: skip
-    column, chosen = ("id", item_ids) if item_ids else ("section", sections)
-    within = f"AND {column} IN ({', '.join(['%s'] * len(chosen))})" if chosen else ""
+def _make_trials(run: Run, plan: LaunchPlan, wish: Launch) -> None:
+    """Many are left to a worker, which reads what to make in the run's configuration."""
+    many = plan.trials_per_run > making.MADE_AT_ONCE and wish.responses != BY_HAND
+    if many and not (wish.item_ids or plan.subset or plan.varied):
+        run.trials_made = False
+        run.save(update_fields=["trials_made"])
+        return
+    column, given = ("id", wish.item_ids) if wish.item_ids else ("section", wish.sections)
+    within = f"AND {column} IN ({', '.join(['%s'] * len(given))})" if given else ""
     drawn: Sequence[Any] = ()
-    if subset:
-        kept, drawn = subset_items(subset, run.dataset_version).values("pk").query.sql_with_params()
+    if plan.subset:
+        kept, drawn = subset_items(plan.subset, run.dataset_version).values("pk").query.sql_with_params()
         within = f"AND id IN ({kept}) {within}"
-    listed = ", ".join(f"({epoch})" for epoch in range(1, turns + 1))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH
-            epochs(epoch) AS (VALUES {listed}),
-            chosen AS (
-                SELECT id, section, position, ROW_NUMBER() OVER (ORDER BY position) AS place
-                FROM datasets_item WHERE version_id = %s {within}
-            )
-            INSERT INTO runs_trial (run_id, item_id, epoch, seq, section)
-            SELECT %s, chosen.id, epochs.epoch, {seq}, chosen.section
-            FROM chosen CROSS JOIN epochs
-            WHERE chosen.place <= %s {wanted}
-            ORDER BY chosen.position, epochs.epoch
-            """,  # noqa: S608 (placeholders)
-            [run.dataset_version_id, *drawn, *chosen, run.pk, limit or 2**31 - 1, *given],
-        )
+    turns = wish.epochs * (1 + sum(len(each.items) for each in plan.varied))
+    wanted, wanted_given = varying.turns_wanted(run.dataset_version, wish.epochs, plan.varied)
+    making.insert_trials(
+        run, turns=turns, limit=wish.limit, within=within, given=[*drawn, *given],
+        wanted=wanted, wanted_given=wanted_given,
+    )  # fmt: skip
+    if plan.varied:  # a paraphrase may have been withdrawn since the plan
+        run.total = run.trials.count()
+        run.save(update_fields=["total"])

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from runs.engine.host import run_to_end
 from runs.models import Run, Trial
-from runs.selectors import TrialFilter, trials_of
 from tests.stub_endpoint import StubEndpoint
 from workspaces.models import User
 
@@ -51,15 +50,6 @@ def url_of(run: Run, query: str = "") -> str:
 
 def shown(client: Client, run: Run, query: str = "") -> list[int]:
     return [trial.seq for trial in client.get(url_of(run, query)).context["trials"].rows]
-
-
-def test_a_section_is_read_by_its_index(run: Run) -> None:
-    """Which leaves out what has no section."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":  # which has no use for an index on 30 rows
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        plan = trials_of(run, TrialFilter(section="even")).order_by("seq")[:26].explain()
-    assert "trial_by_section" in plan
 
 
 def test_it_shows_figures_with_interval_and_n(client: Client, run: Run) -> None:
