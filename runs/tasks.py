@@ -7,10 +7,9 @@ from celery import shared_task, signals
 from django.conf import settings
 from django.db import close_old_connections
 
-from runs.engine import disk, leases, recovery
+from runs.engine import leases, recovery
 from runs.engine.database import set_session
 from runs.engine.host import end_soon, host
-from runs.engine.making import make_trials
 from runs.models import Run
 from runs.selectors_figures import Asked, keep_figures
 
@@ -25,8 +24,6 @@ def pump(run_id: int, joins: bool = False) -> None:
     database was restarted is left behind first, here as in the sweep.
     """
     close_old_connections()
-    if not disk.shortage():  # the host pauses it then, and says why
-        make_trials(run_id)
     if not joins:
         for _ in range(leases.pumps_missing(run_id) - 1):
             pump.apply_async((run_id, True), expires=WAKE_WITHIN_S)

@@ -19,15 +19,14 @@ from concurrent.futures import Future
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from registry.client import Client
-from runs.engine import disk, leases, recovery, workers
-from runs.engine.database import DatabaseThread
+from runs.engine import disk, leases, making, recovery, workers
+from runs.engine.database import DatabaseThread, set_session
 from runs.engine.gates import Gates
 from runs.engine.journal import Journal
-from runs.engine.making import make_trials
 from runs.engine.owners import new_owner
 from runs.engine.plan import CannotRun, load_plan
 from runs.engine.progress import Progress
@@ -152,6 +151,8 @@ class Host:
 
     async def _slice(self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:
         database = shared.database
+        if not await self._has_trials(database, run_id):
+            return
         if not await database.run(leases.take_run, run_id, shared.owner):
             return
         try:
@@ -176,6 +177,18 @@ class Host:
                 await database.run(say, run_id, f"the worker failed, another one goes on: {error!r}", "error")
         finally:
             await asyncio.shield(database.run(leases.leave_run, run_id, shared.owner))
+
+    @staticmethod
+    async def _has_trials(database: DatabaseThread, run_id: int) -> bool:
+        """Makes those that a large launch left: beside the database thread, since it takes seconds."""
+        if disk.shortage() or not await database.run(making.are_left, run_id):
+            return True
+        try:
+            await asyncio.to_thread(_make_trials, run_id)
+        except DatabaseError:
+            logger.exception("run %s, its trials", run_id)
+            return False
+        return True
 
     # -- the process's own heartbeat -----------------------------------------------------------------
 
@@ -280,14 +293,20 @@ def run_to_end(run_id: int, on_record: OnRecord | None = None) -> str:
 
     If another process is at work on it, waits for that one.
     """
-    if not disk.shortage():
-        make_trials(run_id)
     while True:
         host().pump(run_id, settings.ENGINE_SLICE_S, on_record)
         status = Run.objects.filter(pk=run_id).values_list("status", flat=True).first() or ""
         if status in FINISHED_STATUSES or status in (RunStatus.PAUSED, ""):
             return status
         time.sleep(0.2)
+
+
+def _make_trials(run_id: int) -> None:
+    try:
+        set_session()
+        making.make_trials(run_id)
+    finally:
+        connection.close()
 
 
 def _needs_pump(run_id: int) -> bool:

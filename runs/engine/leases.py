@@ -108,8 +108,7 @@ def pumps_missing(run_id: int) -> int:
 
 
 def orphans() -> list[int]:
-    """Runs that nobody executes, but for those without trials as yet. Each process asks once a second, so the
-    query is made once."""
+    """Runs that nobody executes. Each process asks once a second, so the query is made once."""
     sql, params = _orphans_query()
     now = now_ms()
     with connection.cursor() as cursor:
@@ -122,8 +121,7 @@ _NOW = -1
 
 @cache
 def _orphans_query() -> tuple[str, tuple[Any, ...]]:
-    made = without_pump(_NOW).filter(trials_made=True)
-    return made.order_by("id").values_list("pk", flat=True)[:100].query.sql_with_params()
+    return without_pump(_NOW).order_by("id").values_list("pk", flat=True)[:100].query.sql_with_params()
 
 
 def work_ended() -> dict[str, Any]:

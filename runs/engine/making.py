@@ -2,14 +2,14 @@
 
 A launch of a few makes them itself. Of many it leaves them to the first worker, since a database takes some
 ten microseconds for each: whoever launches waits for none, and a run of millions holds no web process.
-Until then the run has none (`Run.trials_made`) and no process executes it.
+Until then the run has none (`Run.trials_made`), and nobody ends it.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from runs.engine import disk
 from runs.engine.leases import lock_run
@@ -18,9 +18,18 @@ from runs.models import Run, RunStatus
 MADE_AT_ONCE = 20_000  # of a run, by its launch
 
 
+def are_left(run_id: int) -> bool:
+    """Whether the launch has left the run's trials to a worker, and none has made them."""
+    return _unmade(run_id).exists()
+
+
+def _unmade(run_id: int) -> QuerySet[Run]:
+    return Run.objects.filter(pk=run_id, trials_made=False)
+
+
 def make_trials(run_id: int) -> None:
-    """Those that a launch left to a worker; once, whoever comes first. A full disk pauses the run."""
-    unmade = Run.objects.filter(pk=run_id, trials_made=False)
+    """Those that are left; once, whoever comes first. A full disk pauses the run."""
+    unmade = _unmade(run_id)
     if not unmade.exists():
         return
     try:

@@ -17,6 +17,7 @@ from runs.engine.making import make_trials
 from runs.models import Evaluation, Run, RunStatus, Trial
 from runs.services import run_cancel, run_delete, run_resume
 from runs.tasks import pump, sweep
+from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
 from workspaces.models import User
@@ -89,11 +90,21 @@ def test_they_are_made_once(launched: Launched) -> None:
     assert run.trials.count() == 30 and Run.objects.get(pk=run.pk).trials_made
 
 
-def test_no_process_ends_or_adopts_a_run_without_trials(launched: Launched) -> None:
+def test_nobody_ends_a_run_without_trials(launched: Launched) -> None:
     run = launched(ITEMS)
-    assert run.pk not in leases.orphans()
-    assert host().pump(run.pk, 1) is False
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
     assert not leases.finish(run.pk) and not Run.objects.get(pk=run.pk).is_finished
+
+
+def test_a_process_at_work_makes_them_where_no_worker_is_free(launched: Launched, stub: StubEndpoint) -> None:
+    stub.reset(latency_ms=50)
+    busy, run = launched(400, concurrency=2), launched(ITEMS)
+    thread = threading.Thread(target=lambda: (host().pump(busy.pk, 30, adopts=True), connection.close()))
+    thread.start()
+    wait_until(lambda: Run.objects.get(pk=run.pk).is_finished, "the end of the other run")
+    assert ended(run).done == 30 and not Run.objects.get(pk=busy.pk).is_finished
+    Run.objects.filter(pk=busy.pk).update(status=RunStatus.PAUSED)
+    thread.join(60)
 
 
 def test_a_lost_message_is_made_good(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
