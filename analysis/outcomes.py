@@ -213,7 +213,7 @@ def sections_of(run: Run) -> tuple[list[str], Integers, Integers]:
         key: tuple[Any, ...] = ("sections", "version", version.pk, version.created_at)
         return kept.of((*key, known), lambda: _sections(rows.annotate(items=Packed("id")), known))
     trials = Trial.objects.filter(run=run.pk, epoch=1).order_by().values("section")
-    key = ("sections", "run", run.pk, run.created_at)
+    key = ("sections", "run", run.pk, run.created_at, run.trials_made)
     return kept.of((*key, known), lambda: _sections(trials.annotate(items=Packed("item_id")), known))
 
 

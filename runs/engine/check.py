@@ -37,6 +37,8 @@ def _run_pairs(run: Run) -> dict[str, tuple[Any, Any]]:
         input_tokens=Sum("input_tokens", default=0), output_tokens=Sum("output_tokens", default=0)
     )
     counted |= {name: counted[name] + tokens for name, tokens in unread.items()}
+    if not run.trials_made:
+        counted |= {"total": counted["total"] or run.total, "canceled": counted["canceled"] or run.canceled}
     return {name: (getattr(run, name), value) for name, value in {**counted, "answered": answered}.items()}
 
 

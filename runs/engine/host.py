@@ -19,12 +19,12 @@ from concurrent.futures import Future
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from registry.client import Client
 from runs.engine import disk, leases, making, recovery, workers
-from runs.engine.database import DatabaseThread, set_session
+from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gates
 from runs.engine.journal import Journal
 from runs.engine.owners import new_owner
@@ -42,6 +42,7 @@ TICK_S = 1.0
 MOST_HELD = 8  # times the slots: runs at work and those that wait for their provider, which cost only memory
 REPORT_EVERY = 5  # ticks
 SWITCH_S = 0.0005  # the interpreter's own 5 ms keep answers waiting while the database thread computes
+MAKE_AGAIN_S = 5.0
 MESSAGE_S = 0.3  # until a free worker has heard of a launch and is at work on it
 logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]
@@ -68,6 +69,7 @@ class Host:
         self.loop = asyncio.new_event_loop()
         self.stopping = self.ending = self.adopting = False
         self.shared: Shared | None = None
+        self.maker = DatabaseThread()  # of trials
         self._slices: dict[int, asyncio.Task[None]] = {}  # by run
         self._pumps: dict[int, Pump] = {}
         self._woken: dict[int, float] = {}  # judgings, when this process last began to work on them
@@ -151,7 +153,7 @@ class Host:
 
     async def _slice(self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:
         database = shared.database
-        if not await self._has_trials(database, run_id):
+        if not await self._has_trials(database, run_id) or self.over:
             return
         if not await database.run(leases.take_run, run_id, shared.owner):
             return
@@ -160,6 +162,8 @@ class Host:
             if short := disk.shortage():
                 raise CannotRun(short)
             pump = self._pumps[run_id] = Pump(shared, plan, slice_s, on_record)
+            if self.ending:
+                pump.stop(within_s=FINISH_WITHIN_S)
             pump.recorder.progress = await database.run(progress_of, run_id)
             pump.reached = pump.recorder.progress.done > 0
             await pump.showing.announce()
@@ -178,15 +182,18 @@ class Host:
         finally:
             await asyncio.shield(database.run(leases.leave_run, run_id, shared.owner))
 
-    @staticmethod
-    async def _has_trials(database: DatabaseThread, run_id: int) -> bool:
+    async def _has_trials(self, database: DatabaseThread, run_id: int) -> bool:
         """Makes those that a large launch left: beside the database thread, since it takes seconds."""
         if disk.shortage() or not await database.run(making.are_left, run_id):
             return True
         try:
-            await asyncio.to_thread(_make_trials, run_id)
-        except DatabaseError:
+            await self.maker.run(making.make_trials, run_id)
+        except Exception as error:
             logger.exception("run %s, its trials", run_id)
+            text = f"its items could not be prepared, a worker tries again: {error!r}"
+            with contextlib.suppress(Exception):
+                await database.run(say, run_id, text, "error")
+            await asyncio.sleep(MAKE_AGAIN_S)
             return False
         return True
 
@@ -264,6 +271,7 @@ class Host:
             await self.shared.gates.leave(self.shared.database)
             await self.shared.database.run(workers.leave, self.shared.owner)
         await asyncio.to_thread(self.shared.database.close)
+        await asyncio.to_thread(self.maker.close)
         self.shared.journal.close()
 
 
@@ -299,14 +307,6 @@ def run_to_end(run_id: int, on_record: OnRecord | None = None) -> str:
         if status in FINISHED_STATUSES or status in (RunStatus.PAUSED, ""):
             return status
         time.sleep(0.2)
-
-
-def _make_trials(run_id: int) -> None:
-    try:
-        set_session()
-        making.make_trials(run_id)
-    finally:
-        connection.close()
 
 
 def _needs_pump(run_id: int) -> bool:

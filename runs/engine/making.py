@@ -28,26 +28,24 @@ def _unmade(run_id: int) -> QuerySet[Run]:
 
 
 def make_trials(run_id: int) -> None:
-    """Those that are left; once, whoever comes first. A full disk pauses the run."""
-    unmade = _unmade(run_id)
-    if not unmade.exists():
-        return
-    try:
-        with transaction.atomic():
-            lock_run(run_id)
-            run = unmade.only("config", "dataset_version_id").first()
-            if run is None:
-                return
-            of, sections = run.config, run.config["sections"]
-            within = f"AND section IN ({', '.join(['%s'] * len(sections))})" if sections else ""
-            insert_trials(run, turns=of["epochs"], limit=of["limit"], within=within, given=sections)
-            unmade.update(trials_made=True)
-    except OperationalError as error:
-        if not disk.is_full(error):
-            raise
-        unmade.filter(status=RunStatus.PENDING).update(
-            status=RunStatus.PAUSED, status_reason=disk.FULL, sequence=F("sequence") + 1
-        )
+    """Those that are left of a run that may work; once, whoever comes first. A full disk pauses the run."""
+    with transaction.atomic():
+        status = lock_run(run_id)
+        run = _unmade(run_id).only("config", "dataset_version_id").first()
+        if run is None or status not in (RunStatus.PENDING, RunStatus.RUNNING):
+            return
+        of, sections = run.config, run.config["sections"]
+        within = f"AND section IN ({', '.join(['%s'] * len(sections))})" if sections else ""
+        try:
+            with transaction.atomic():  # what it wrote goes, and the lock stays
+                insert_trials(run, turns=of["epochs"], limit=of["limit"], within=within, given=sections)
+        except OperationalError as error:
+            if not disk.is_full(error):
+                raise
+            change: dict[str, Any] = {"status": RunStatus.PAUSED, "status_reason": disk.FULL}
+        else:
+            change = {"trials_made": True}
+        _unmade(run_id).update(**change, sequence=F("sequence") + 1)
 
 
 def insert_trials(

@@ -398,6 +398,7 @@ class Pump:
 
     async def _keep(self) -> None:
         """Looks after the leases and the run's wishes; ends the slice at once when the leases are lost."""
+        share = self.part.share
         while True:
             short = bool(self.gate and self.gate.short)
             starting = time.monotonic() < self.started + STARTING_S
@@ -412,10 +413,10 @@ class Pump:
                 except disk.DiskFull:  # then nobody else can take the leases either
                     self.renewed = now
                     self._disk_full()
-            share = self.part.share
             if not await self._look():
                 return
             grew, fewer = self.part.share > share, self.part.share < self.plan.concurrency
+            share = self.part.share
             if short or grew or (starting and fewer):  # others need what this one holds
                 await self._ask_for_places()
             await self.showing.show_hold(self.gate.held() if self.gate else None)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
 from runs import live
 from runs.engine import recovery
 from runs.engine.leases import lock_run, work_ended
-from runs.engine.making import make_trials
 from runs.engine.verdicts import settle_panels
 from runs.models import (
     ACTIVE_STATUSES,
@@ -55,13 +54,14 @@ def run_cancel(access: Access, run: Run) -> None:
 
 def cancel_rows(run: Run, reason: str) -> int | None:
     """How many items were not done; None of a run that has ended."""
-    make_trials(run.pk)
     changed = Run.objects.filter(pk=run.pk, status__in=ACTIVE_STATUSES).update(
         **work_ended(), status=RunStatus.CANCELED, status_reason=reason, finished_at=timezone.now()
     )
     if not changed:
         return None
     stopped = Trial.objects.filter(run=run, state__in=LIVE_STATES).update(state=TrialState.CANCELED)
+    unmade = Run.objects.filter(pk=run.pk, trials_made=False).values_list("total", flat=True)
+    stopped = unmade.first() or stopped
     Run.objects.filter(pk=run.pk).update(canceled=F("canceled") + stopped, sequence=F("sequence") + 1)
     return stopped
 
@@ -107,8 +107,11 @@ def _resume_row(run: Run, *, always: bool = False) -> int:
         state=TrialState.PENDING, failures=0, crashes=0
     )
     canceled = Q(status=RunStatus.CANCELED) if revived or always else Q(pk=None)
-    changed = _back_to_work(run, Q(status=RunStatus.PAUSED) | canceled)
-    Run.objects.filter(pk=run.pk).update(canceled=F("canceled") - revived)
+    unmade = Q(trials_made=False, status__in=FINISHED_STATUSES)
+    changed = _back_to_work(run, Q(status=RunStatus.PAUSED) | canceled | unmade)
+    Run.objects.filter(pk=run.pk).update(
+        canceled=Case(When(trials_made=False, then=0), default=F("canceled") - revived)
+    )
     return changed
 
 

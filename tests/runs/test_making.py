@@ -6,15 +6,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import Client
 
+from analysis.outcomes import sections_of
 from datasets.models import Item
 from runs.engine import leases, making
 from runs.engine.check import check_run
 from runs.engine.host import host, run_to_end
 from runs.engine.making import make_trials
-from runs.models import Evaluation, Run, RunStatus, Trial
+from runs.models import Evaluation, LogLine, Run, RunStatus, Trial
 from runs.services import run_cancel, run_delete, run_resume
 from runs.tasks import pump, sweep
 from tests.services import wait_until
@@ -119,14 +120,28 @@ def test_a_lost_message_is_made_good(launched: Launched, monkeypatch: pytest.Mon
 def test_canceled_before_it_has_them_it_can_be_resumed(launched: Launched, alpha_access: Access) -> None:
     run = launched(ITEMS)
     run_cancel(alpha_access, run)
-    assert ended(run, RunStatus.CANCELED).canceled == 30
+    make_trials(run.pk)
+    assert ended(run, RunStatus.CANCELED).canceled == 30 and not run.trials.exists()
     run_resume(alpha_access, run)
     assert run_to_end(run.pk) == RunStatus.COMPLETED and ended(run).done == 30
 
 
-def test_deleted_before_it_has_them_it_leaves_none(launched: Launched, alpha_access: Access) -> None:
+def test_what_a_worker_of_before_has_ended_is_resumed(launched: Launched, alpha_access: Access) -> None:
+    """It knows nothing of trials that are left, finds none, and fails the run."""
     run = launched(ITEMS)
-    run_delete(alpha_access, run)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.FAILED)
+    run_resume(alpha_access, run)
+    assert run_to_end(run.pk) == RunStatus.COMPLETED and ended(run).done == 30
+
+
+def test_deleted_before_it_has_them_it_leaves_none(
+    launched: Launched, alpha_access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it need room for them."""
+    run = launched(ITEMS)
+    with monkeypatch.context() as patch:
+        patch.delattr(making, "insert_trials")
+        run_delete(alpha_access, run)
     make_trials(run.pk)
     assert not Trial.objects.filter(run=run.pk).exists() and not Evaluation.objects.exists()
 
@@ -163,7 +178,49 @@ def test_its_page_says_so(
     run, client = launched(ITEMS), client_of(viewer)
     address = f"/w/alpha/runs/{run.pk}/"
     assert "Preparing 30 items" in client.get(address).content.decode()
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.PAUSED)
+    assert "Preparing" not in client.get(address).content.decode()
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.PENDING)
     for page in ("/w/alpha/runs/", f"{address}metrics/", f"{address}log/"):
         assert client.get(page).status_code in (200, 404)
     run_to_end(run.pk)
     assert "Preparing" not in client.get(address).content.decode()
+
+
+def test_a_worker_that_is_asked_to_end_begins_no_run(
+    launched: Launched, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the one whose trials it makes just then."""
+    run, engine, make = launched(ITEMS), host(), making.make_trials
+
+    def asked_to_end(run_id: int) -> None:
+        make(run_id)
+        engine.ending = True
+
+    monkeypatch.setattr(making, "make_trials", asked_to_end)
+    assert engine.pump(run.pk, 30) is False
+    assert stub.stats.total == 0 and run.trials.count() == 30
+    assert Run.objects.get(pk=run.pk).status == RunStatus.PENDING
+
+
+def test_what_hinders_the_making_stands_in_the_log(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, make = launched(ITEMS), making.make_trials
+    monkeypatch.setattr("runs.engine.host.MAKE_AGAIN_S", 0.01)
+
+    def hindered(run_id: int) -> None:
+        raise IntegrityError("a surprise")
+
+    monkeypatch.setattr(making, "make_trials", hindered)
+    assert host().pump(run.pk, 30) is True
+    assert LogLine.objects.filter(run=run, level="error", text__contains="a surprise").count() == 1
+    monkeypatch.setattr(making, "make_trials", make)
+    assert run_to_end(run.pk) == RunStatus.COMPLETED and ended(run).done == 30
+
+
+def test_comparisons_find_its_sections_once_it_has_them(launched: Launched) -> None:
+    run = launched(ITEMS, sections=["a", "b"])
+    assert sections_of(run)[0] == []
+    make_trials(run.pk)
+    assert sections_of(Run.objects.get(pk=run.pk))[0] == ["a", "b"]
