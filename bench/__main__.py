@@ -31,6 +31,7 @@ class Wish:
     """What is to be measured."""
 
     cases: Sequence[str]
+    databases: Sequence[str]  # of what the matrix leaves out
     items: int
     latencies: Sequence[float]
     in_flight: Sequence[int]
@@ -51,13 +52,8 @@ class Wish:
 
     @property
     def needs_servers(self) -> bool:
-        return bool(NEEDS_SERVERS & set(self.cases)) or "postgres" in self.databases
-
-    @property
-    def databases(self) -> list[str]:
-        """Of growth, launch and fairness: those that the matrix measures too."""
-        named = [name for name in ("sqlite", "postgres") if any(case.startswith(name) for case in self.cases)]
-        return named or ["sqlite"]
+        apart = "postgres" in self.databases and set(EXTRA) & set(self.cases)
+        return bool(apart or NEEDS_SERVERS & set(self.cases))
 
 
 def wish_of(arguments: Sequence[str] | None = None) -> tuple[Wish, Path]:
@@ -74,6 +70,7 @@ def wish_of(arguments: Sequence[str] | None = None) -> tuple[Wish, Path]:
     parser.add_argument("--latency-ms", type=numbers, help="comma list")
     parser.add_argument("--in-flight", type=whole, help="comma list")
     parser.add_argument("--cases", type=lambda text: text.split(","), help=", ".join((*CASES, *EXTRA)))
+    parser.add_argument("--databases", type=lambda text: text.split(","), help=f"of {', '.join(EXTRA)}")
     parser.add_argument("--sizes", type=whole, help="of the growth case")
     parser.add_argument("--large", type=int, help="items of the run that is launched for its launch alone")
     parser.add_argument("--output", type=Path, default=report.RESULTS)
@@ -81,6 +78,7 @@ def wish_of(arguments: Sequence[str] | None = None) -> tuple[Wish, Path]:
     quick = flags.quick
     wish = Wish(
         cases=flags.cases or (*CASES, *EXTRA),
+        databases=flags.databases or ("sqlite", "postgres"),
         items=flags.items or (4_000 if quick else 20_000),
         latencies=flags.latency_ms or (0, 50, 500),
         in_flight=flags.in_flight or ((256,) if quick else (64, 256, 1000)),

@@ -24,6 +24,5 @@ def shortage() -> str:
 
 
 def is_full(error: Exception) -> bool:
-    """SQLite's and PostgreSQL's (SQLSTATE 53100) own words."""
-    text = str(error)
-    return "disk is full" in text or "No space left on device" in text
+    """By SQLite's words, and by PostgreSQL's SQLSTATE: its words depend on the server's language."""
+    return "disk is full" in str(error) or getattr(error.__cause__, "sqlstate", None) == "53100"

@@ -67,7 +67,7 @@ def test_scaled_engine_and_naive_worker(tmp_path: Path) -> None:
 def test_growth_launch_and_fairness(tmp_path: Path) -> None:
     lines, said = bench(
         tmp_path, "bench", "--cases", "growth,launch,fairness", "--sizes", "100,2000", "--large", "300",
-        "--repetitions", "1",
+        "--repetitions", "1", "--databases", "sqlite",
     )  # fmt: skip
     by_case = {line["case"]: line for line in lines}
     assert [line["items"] for line in lines if line["case"] == "growth"] == [100, 2000]

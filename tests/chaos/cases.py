@@ -43,7 +43,7 @@ CASES = (
     Case("delete", command_cases.deleted),
     Case("launches", command_cases.launched_at_once),
     Case("providers", provider_cases.providers_failing),
-    Case("skew", worker_cases.skewed, SCALED, "SQLite's clock is the process's own"),
+    Case("skew", worker_cases.skewed),
 )
 
 

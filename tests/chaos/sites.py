@@ -106,10 +106,12 @@ class Site(ABC):
         counts = [held[worker.process.pid] for worker in self.workers]
         return counts.index(max(counts)) if any(counts) else None
 
-    def second_worker(self, runs: Sequence[int], pumps: int = 1) -> Process:
+    def second_worker(
+        self, runs: Sequence[int], pumps: int = 1, env: dict[str, str] | None = None
+    ) -> Process:
         """A process that executes these runs beside the portal's own workers."""
         command = ("-m", "tests.chaos.agent", "work", ",".join(map(str, runs)), str(pumps))
-        worker = Process(*command, env=self.env, name="second")
+        worker = Process(*command, env=self.env | (env or {}), name="second")
         self.extra.append(worker)
         worker.wait_for("at work", STARTS_WITHIN_S)
         return worker

@@ -6,11 +6,12 @@ import time
 from functools import partial
 
 from tests.chaos.lab import ENDED, Job, Lab, Line
-from tests.chaos.sites import SKEW, Scaled, process_at
+from tests.chaos.sites import SKEW, process_at
 from tests.services import Process, wait_until
 
 EXTRA_PER_KILL = 15  # 20 kills over 10,000 items may cost 3 %; three kills average nothing out
 LOST = "SELECT count(*) FROM runs_attempt WHERE outcome = 'lost' AND run_id = %s"
+REFUSED = "SELECT count(*) FROM runs_logline WHERE text LIKE '%%late answers dropped%%' AND run_id = %s"
 ENDS_WITHIN_S = 10.0
 POISONED = "20"
 
@@ -105,6 +106,7 @@ def stopped(lab: Lab) -> Line:
     time.sleep(2)  # for whatever the woken worker still has to say
     line = job.line("worker SIGSTOP, SIGCONT", kills=True)
     line.must(lost > 0 and taken_over > 0, "nobody took over the items of the stopped worker")
+    line.must(job.number(REFUSED) > 0, "what the woken worker wrote late was not refused, or did not come")
     for extra in lab.site.extra:
         extra.kill()
     return line
@@ -162,25 +164,28 @@ def kill_caller(lab: Lab, port: int) -> None:
 
 
 def skewed(lab: Lab) -> Line:
-    """One worker's clock is an hour ahead, the other's an hour behind; the database's is right."""
-    assert isinstance(lab.site, Scaled)
-    items = lab.size(500, 2000)
+    """One worker's clock is an hour ahead, the other's an hour behind; the database's is right, also
+    SQLite's, which does not ask Python for the time."""
+    items, site = lab.size(500, 2000), lab.site
     lab.script(latency_ms=100, retry_after=0.5)
-    for number, seconds in enumerate((3600, -3600)):
-        lab.site.workers[number].kill()
-        clock = {"PYTHONPATH": str(SKEW), "CHAOS_SKEW_S": str(seconds)}
-        lab.site.replace_worker(number, clock)
+    ahead, behind = ({"PYTHONPATH": str(SKEW), "CHAOS_SKEW_S": str(seconds)} for seconds in (3600, -3600))
+    for number, clock in enumerate((ahead, behind)[: site.worker_count]):
+        site.workers[number].kill()
+        site.replace_worker(number, clock)
     job = lab.launch(
         "skew", items, 16, marks="{% if id|int % 50 == 0 %}[[fail:500*1]]{% endif %}"
         "{% if id|int % 100 == 5 %}[[fail:429-date*1]]{% endif %}"
     )  # fmt: skip
+    if site.worker_count == 1:
+        site.second_worker([job.run], env=behind)
     job.under(lambda: None)
     job.wait_finished(items / 4)
-    number = job.holder()
-    job.under(lab.site.workers[number].kill)  # the one with the other clock has to take over
+    job.under(site.workers[job.holder()].kill)  # the one with the other clock has to take over
     job.wait_end()
     line = job.line("clock skew of an hour", kills=True)
-    lab.site.workers[1 - number].kill()
-    for number in (0, 1):
-        lab.site.replace_worker(number)
+    for number, worker in enumerate(site.workers):
+        worker.kill()
+        site.replace_worker(number)
+    for extra in site.extra:
+        extra.kill()
     return line

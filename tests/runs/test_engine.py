@@ -128,6 +128,15 @@ def test_a_refused_key_pauses_the_run_with_words(
     assert finished(run).done == 20
 
 
+def test_a_key_that_may_not_pauses_the_run_with_words(launched: Launched, stub: StubEndpoint) -> None:
+    stub.set(fail_rate=1.0, fail_mode=["403"])
+    run = launched(20, concurrency=2)
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    run.refresh_from_db()
+    assert "403" in run.status_reason and "resume" in run.status_reason
+    assert stub.stats.total <= 4 and run.terminal == 0 and check_run(run.pk) == {}
+
+
 def test_retry_asks_only_the_failed_items_again(
     launched: Launched, stub: StubEndpoint, alpha_access: Access
 ) -> None:

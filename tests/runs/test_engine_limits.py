@@ -27,6 +27,7 @@ from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialSta
 from runs.selectors_budget import run_spent
 from runs.services import run_resume
 from runs.templatetags.budget_ui import spent_words
+from tests.runs.disks import fill_disk, make_room
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
@@ -334,7 +335,6 @@ def test_a_full_disk_pauses_with_words(launched: Launched, settings: Any) -> Non
     assert "Make room" in Run.objects.get(pk=run.pk).status_reason
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the file's size is limited by SQLite's own pragma")
 def test_a_disk_that_fills_up_meanwhile_loses_no_answer(
     launched: Launched, stub: StubEndpoint, alpha_access: Access
 ) -> None:
@@ -343,21 +343,18 @@ def test_a_disk_that_fills_up_meanwhile_loses_no_answer(
     with connection.cursor() as cursor:
         cursor.execute("VACUUM")  # else pages that earlier tests left free are room
     run, engine = launched(600, concurrency=8), host()
-
-    def limit(pages: str) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA max_page_count = {pages}")
-
     thread = threading.Thread(target=run_to_end, args=(run.pk,))
     thread.start()
     wait_until(lambda: stub.stats.total > 50, "calls")
     assert engine.shared is not None
-    engine.call(engine.shared.database.run(limit, "1")).result()  # not less than it has: no page more
-    time.sleep(1.0)
-    sent = stub.stats.total
-    time.sleep(0.5)
-    assert stub.stats.total == sent < 600 and Run.objects.get(pk=run.pk).done < sent
-    engine.call(engine.shared.database.run(limit, "4294967294")).result()
+    engine.call(engine.shared.database.run(fill_disk)).result()
+    try:
+        time.sleep(1.0)
+        sent = stub.stats.total
+        time.sleep(0.5)
+        assert stub.stats.total == sent < 600 and Run.objects.get(pk=run.pk).done < sent
+    finally:
+        engine.call(engine.shared.database.run(make_room)).result()
     thread.join(60)
     stopped = Run.objects.get(pk=run.pk)
     assert (stopped.status, stopped.done) == (RunStatus.PAUSED, sent) and "Make room" in stopped.status_reason

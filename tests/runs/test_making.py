@@ -1,8 +1,7 @@
 """Large launches, whose trials the first worker makes."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from runs.engine.making import make_trials
 from runs.models import Evaluation, LogLine, Run, RunStatus, Trial
 from runs.services import run_cancel, run_delete, run_resume
 from runs.tasks import pump, sweep
+from tests.runs.disks import fill_disk, make_room
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
@@ -34,15 +34,6 @@ ITEMS = [
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "MADE_AT_ONCE", 10)
-
-
-@contextmanager
-def no_room() -> Iterator[None]:
-    """SQLite's file takes no page more."""
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA max_page_count = 1")  # not less than it has
-        yield
-        cursor.execute("PRAGMA max_page_count = 4294967294")
 
 
 def ended(run: Run, status: str = RunStatus.COMPLETED) -> Run:
@@ -158,13 +149,15 @@ def test_too_little_room_pauses_it_before(launched: Launched, settings: Any, alp
     assert ended(run).done == 30
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the file's size is limited by SQLite's own pragma")
 def test_a_disk_that_fills_up_meanwhile_pauses_it(launched: Launched, alpha_access: Access) -> None:
     run = launched([{**item, "section": "x" * 120} for item in ITEMS * 40])
     with connection.cursor() as cursor:
         cursor.execute("VACUUM")
-    with no_room():
+    fill_disk()
+    try:
         make_trials(run.pk)
+    finally:
+        make_room()
     assert "Make room" in Run.objects.get(pk=run.pk, status=RunStatus.PAUSED).status_reason
     assert not run.trials.exists()
     run_resume(alpha_access, run)

@@ -202,6 +202,7 @@ def test_metrics_tell_the_same_figures(
     assert found[f"evalportal_provider_up{{{labels}}}"] == 1
     assert found[f'evalportal_provider_recent_calls{{{labels},outcome="timeout"}}'] == 2
     assert found["evalportal_attempts_total"] >= 5
+    assert found["evalportal_queue_messages"] == 0 and found["evalportal_oldest_lease_seconds"] == 0
     assert found["evalportal_websockets"] == 0 and found["evalportal_channel_layer_up"] == 1
     assert f'version="{settings.VERSION}"' in answer.content.decode()
     assert b"Alpha" not in answer.content and b"alpha" not in answer.content
