@@ -26,7 +26,7 @@ def with_variations(page: Page) -> None:
     sheet = page.locator("#launch")
     chosen = sheet.locator("#l-dataset option", has_text=DATASET).get_attribute("value")
     sheet.get_by_label("Dataset", exact=True).select_option(chosen)
-    sheet.locator("#launch-variations > summary").click()
+    sheet.locator("#launch-variations > summary").press("Enter")  # a click misses it while the plan comes in
     sheet.get_by_label("Other prompt templates").check()
     sheet.locator("[name='variations.templates.templates']").fill(
         "Briefly: {{ input }}\n===\n{{ input }}\nThink first."
