@@ -3,11 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 
 from datasets.models import DatasetVersion, Subset
 from datasets.selectors import pair_in, ready_versions
@@ -78,6 +80,8 @@ class LaunchForm(forms.Form):
     cost_ceiling = forms.DecimalField(required=False, max_digits=14, decimal_places=4)
     token_ceiling = forms.IntegerField(required=False)
     cache = forms.BooleanField(required=False)
+    dataset_shown = forms.CharField(required=False)  # the version that what is offered belongs to
+    proposed_for = forms.CharField(required=False)  # the version that scoring and template were proposed for
 
     def __init__(self, workspace: Workspace, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,9 +103,9 @@ class LaunchForm(forms.Form):
         self._show(self.initial.get("scorers") or [])
         self.variations_offered = variation_slots(data, self.initial.get("variations") or [])
 
-    def _show(self, scorers: Sequence[Mapping[str, Any]]) -> None:
-        """These as chosen, unless the sheet was sent."""
-        data = self.data if self.is_bound else None
+    def _show(self, scorers: Sequence[Mapping[str, Any]], *, sent: bool = True) -> None:
+        """These as chosen, unless others were sent."""
+        data = self.data if self.is_bound and sent else None
         self.slots = scorer_slots(data, scorers, {"embedding_model": self.embedding_models})
 
     @cached_property
@@ -181,13 +185,39 @@ class LaunchForm(forms.Form):
             self.initial.setdefault("recorded", version.response_models[:1])
         if len(self.models_offered) == 1:
             self.initial.setdefault("models", [self.models_offered[0].pk])
-        self.like = last_run_on(version)
-        if self.like is None:
-            compared = pair and self.initial["judges"]
-            self._show([] if compared else [{"key": fitting_scorer(version)}])
-            return
-        self.initial.setdefault("template", self.like.config.get("template", DEFAULT_TEMPLATE))
-        self._show(self.like.config.get("scorers", []))
+        usual = usual_on(version)
+        self.like = usual.like
+        self.initial.setdefault("template", usual.template)
+        self.initial["proposed_for"] = version.pk
+        compared = pair and self.initial["judges"] and usual.like is None
+        self._show([] if compared else usual.scorers)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether another dataset was chosen since the sheet was drawn."""
+        chosen = self.data.get("dataset_version", "")
+        return bool(self.data.get("dataset_shown", chosen) != chosen)
+
+    def follow_dataset(self) -> bool:
+        """Scoring and template as they usually are on the chosen dataset, where they still stand as they were
+        proposed for another one; True if the sheet now shows others."""
+        proposed_for = self.data.get("proposed_for")
+        before = next((version for version in self.versions if str(version.pk) == proposed_for), None)
+        if not before or not self.version or before == self.version:
+            return False
+        was, now = usual_on(before), usual_on(self.version)
+        posted, template = self.chosen_slots, self["template"].value() or ""
+        self._show(was.scorers, sent=False)
+        changed = [slot.as_json() for slot in posted] != [slot.as_json() for slot in self.chosen_slots]
+        if changed or template.splitlines() != was.template.splitlines():  # a browser sends other line ends
+            self._show([])
+            return False
+        self._show(now.scorers, sent=False)
+        self.like = now.like
+        data = cast(QueryDict, self.data).copy()
+        data["template"], data["proposed_for"] = now.template, str(self.version.pk)
+        self.data = data
+        return True
 
     def _choose_pair(self, a: str, b: str) -> None:
         """Response A against response B, by the first judge that compares."""
@@ -279,6 +309,22 @@ def embedding_choices(workspace: Workspace) -> list[tuple[str, str]]:
         (model.name if names[model.name] == 1 else str(model.pk), f"{model.title}, {model.provider}")
         for model in models
     ]
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How a dataset is scored and asked, by its last run (`like`) or else by its items."""
+
+    scorers: Sequence[Mapping[str, Any]]
+    template: str
+    like: Run | None
+
+
+def usual_on(version: DatasetVersion) -> Usual:
+    like = last_run_on(version)
+    if like is None:
+        return Usual([{"key": fitting_scorer(version)}], DEFAULT_TEMPLATE, None)
+    return Usual(like.config.get("scorers", []), like.config.get("template", DEFAULT_TEMPLATE), like)
 
 
 def fitting_scorer(version: DatasetVersion) -> str:

@@ -60,9 +60,9 @@ def launch(request: HttpRequest) -> HttpResponse:
 def plan(request: HttpRequest) -> HttpResponse:
     """The forecast and the preview of the first item, while the sheet is filled in."""
     held = as_workspace_request(request).access
-    context = _context(request, LaunchForm(held.workspace, request.POST))
-    context["oob"] = True
-    context["renew_recorded"] = request.headers.get("HX-Trigger-Name") == "dataset_version"
+    form = LaunchForm(held.workspace, request.POST)
+    followed = form.follow_dataset()
+    context = _context(request, form) | {"oob": True, "followed": followed}
     return render(request, "runs/_launch_forecast.html", context)
 
 

@@ -62,6 +62,7 @@ def launch(page: Page, model: str, label: str) -> int:
     expect(sheet.locator("#launch-plan")).to_contain_text(f"{QUESTIONS}")
     expect(sheet.locator("#launch-plan")).to_contain_text("95% CI of ±")
     expect(sheet.locator("#launch-preview")).to_contain_text("What is 1 + 1?")
+    expect(sheet.locator("[name=scorers]:checked")).to_have_value("numeric")  # whatever it opened on
     sheet.get_by_label("Label").fill(label)
     page.keyboard.press("Control+Enter")
     page.wait_for_url(re.compile(r"#run-\d+$"))

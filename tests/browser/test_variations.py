@@ -26,6 +26,10 @@ def with_variations(page: Page) -> None:
     sheet = page.locator("#launch")
     chosen = sheet.locator("#l-dataset option", has_text=DATASET).get_attribute("value")
     sheet.get_by_label("Dataset", exact=True).select_option(chosen)
+    expect(sheet.locator("[name=dataset_shown]")).to_have_value(str(chosen))
+    sheet.locator("#launch-scoring").evaluate(
+        "set => set.querySelectorAll('[name=scorers]').forEach(b => (b.checked = b.value === 'numeric'))"
+    )
     sheet.locator("#launch-variations > summary").press("Enter")  # a click misses it while the plan comes in
     sheet.get_by_label("Other prompt templates").check()
     sheet.locator("[name='variations.templates.templates']").fill(
