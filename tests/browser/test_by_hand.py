@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.launching import choose_dataset
 from tests.browser.test_accessibility import in_every_look
 
 pytestmark = pytest.mark.browser
@@ -55,8 +56,7 @@ def filled_offline(browser: Browser, form: Path, folder: Path) -> Path:
 def test_a_website_is_filled_in_and_scored(logged_in: Page, browser: Browser, tmp_path: Path) -> None:
     page = logged_in
     page.goto("/w/demo/runs/launch/")
-    chosen = page.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
-    page.get_by_label("Dataset", exact=True).select_option(chosen)
+    choose_dataset(page, "Everyday reasoning")
     page.get_by_text("Fill in by hand", exact=True).click()
     page.get_by_label("Model known by name only").fill("Chat site")
     page.get_by_label("Items at most").fill("3")

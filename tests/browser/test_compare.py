@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import test_story as story
 from tests.browser.conftest import MODELS
+from tests.browser.launching import choose_dataset
 from tests.browser.published import SYSTEMS, upload
 from tests.browser.test_accessibility import in_every_look
 from tests.stub_endpoint import StubEndpoint
@@ -84,7 +85,7 @@ def test_the_published_systems(logged_in: Page, tmp_path: Path) -> None:
 def launch(page: Page, home: str, label: str, names: Sequence[str]) -> None:
     page.goto(f"{home}runs/?launch=1")
     sheet = page.locator("dialog#launch[open]")
-    sheet.get_by_label("Dataset", exact=True).select_option(label="gsm8k-published · 1,319 items · v1")
+    choose_dataset(page, "gsm8k-published · 1,319 items · v1")
     sheet.get_by_text("Recorded in the dataset").click()
     sheet.get_by_label("Label").fill(label)
     sheet.get_by_label("Several models and judges").check()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.launching import choose_dataset
 from tests.browser.test_accessibility import in_every_look
 from tests.stub_endpoint import StubEndpoint
 
@@ -19,8 +20,7 @@ def says(body: dict[str, Any]) -> str:
 
 def tried(page: Page) -> None:
     sheet = page.locator("#launch")
-    chosen = sheet.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
-    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
+    choose_dataset(page, "Everyday reasoning")
     sheet.get_by_label("Responses to try the scorers on").select_option("typed")
     sheet.get_by_label("Response", exact=True).fill("Six. ANSWER: 18")
     sheet.get_by_role("button", name="Try", exact=True).click()
@@ -45,8 +45,7 @@ def test_a_launch_with_a_judge(logged_in: Page, endpoint: StubEndpoint) -> None:
     found = in_every_look(page, tried)
     page.set_viewport_size({"width": 1440, "height": 1000})
     page.reload()
-    chosen = sheet.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
-    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
+    choose_dataset(page, "Everyday reasoning")
     sheet.get_by_text("Options", exact=True).locator("visible=true").first.click()
     sheet.locator("[data-chain-filter]").first.select_option("after_marker")
     sheet.get_by_label("marker").fill("ANSWER:")

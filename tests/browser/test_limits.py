@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Portal
+from tests.browser.launching import choose_dataset
 from tests.stub_endpoint import StubEndpoint
 
 pytestmark = pytest.mark.browser
@@ -15,8 +16,7 @@ def test_a_ceiling_is_met_and_raised(logged_in: Page, portal: Portal, endpoint: 
     page = logged_in
     endpoint.reset()
     page.goto(f"{page.url}launch/")
-    chosen = page.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
-    page.get_by_label("Dataset", exact=True).select_option(chosen)
+    choose_dataset(page, "Everyday reasoning")
     for box in page.locator("[name=models]:checked").all():
         box.uncheck()
     page.get_by_label("stub-model", exact=False).first.check()

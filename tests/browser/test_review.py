@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.launching import choose_dataset
 from tests.browser.test_accessibility import in_every_look
 from tests.stub_endpoint import StubEndpoint
 
@@ -32,8 +33,7 @@ def judged(page: Page, endpoint: StubEndpoint) -> None:
     page.get_by_role("link", name="Runs").click()
     page.get_by_role("link", name="Launch run").click()
     sheet = page.locator("#launch")
-    chosen = sheet.locator("#l-dataset option", has_text="Everyday reasoning").get_attribute("value")
-    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
+    choose_dataset(page, "Everyday reasoning")
     for checked in sheet.locator("input[name=models]:checked").all():
         checked.uncheck()
     sheet.locator("#model-list").get_by_text("stub-model", exact=False).first.click()

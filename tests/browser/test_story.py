@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Portal
+from tests.browser.launching import choose_dataset
 from tests.stub_endpoint import StubEndpoint
 
 pytestmark = pytest.mark.browser
@@ -57,7 +58,7 @@ def launch(page: Page, model: str, label: str) -> int:
     sheet = page.locator("dialog#launch[open]")
     expect(sheet).to_be_visible()
     expect(page).to_have_url(re.compile("launch=1"))
-    sheet.get_by_label("Dataset", exact=True).select_option(label=f"sums · {QUESTIONS} items · v1")
+    choose_dataset(page, f"sums · {QUESTIONS} items · v1")
     sheet.get_by_label(re.compile(f"^{model}")).first.check()
     expect(sheet.locator("#launch-plan")).to_contain_text(f"{QUESTIONS}")
     expect(sheet.locator("#launch-plan")).to_contain_text("95% CI of ±")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.launching import choose_dataset
 from tests.browser.test_accessibility import in_every_look
 from tests.stub_endpoint import StubEndpoint
 
@@ -24,9 +25,7 @@ def says(body: dict[str, Any]) -> str:
 
 def with_variations(page: Page) -> None:
     sheet = page.locator("#launch")
-    chosen = sheet.locator("#l-dataset option", has_text=DATASET).get_attribute("value")
-    sheet.get_by_label("Dataset", exact=True).select_option(chosen)
-    expect(sheet.locator("[name=dataset_shown]")).to_have_value(str(chosen))
+    choose_dataset(page, DATASET)
     sheet.locator("#launch-scoring").evaluate(
         "set => set.querySelectorAll('[name=scorers]').forEach(b => (b.checked = b.value === 'numeric'))"
     )
