@@ -22,7 +22,7 @@ from bench.rows import Cell, Row, machine, median
 from bench.stores import Stores, stores
 
 EXTRA = ("growth", "launch", "fairness", "judging")
-ONCE = ("client", "naive")  # further rows, at the middle concurrency alone
+ONCE = ("client",)  # a further row, at the middle concurrency alone
 PART_AT_500_MS = 4  # a quarter of the items
 
 

@@ -11,14 +11,13 @@ from bench.rows import Cell, Row
 from bench.stores import Stores
 from tests.services import ROOT, Process, environment, wait_until
 
-MOST_ITEMS = 500
-MOST_THREADS = 64  # each has a connection to PostgreSQL of its own
+MOST_ITEMS = 1_000
 
 
 @contextmanager
 def worker(stores: Stores, cell: Cell, most_items: int = 0) -> Iterator[Callable[[], Row]]:
-    """PostgreSQL and Redis, one worker with a thread per call in flight."""
-    items, threads = min(cell.items, MOST_ITEMS), min(cell.in_flight, MOST_THREADS)
+    """PostgreSQL and Redis, one worker with a thread, and so a connection, per call in flight."""
+    items, threads = min(cell.items, MOST_ITEMS), cell.in_flight
     prepared, runs = stores.copy("postgres", max(most_items, cell.items)), list[float]()
     command = ("-m", "celery", "-A", "bench.naive_tasks", "worker", "--pool", "threads")
     started = time.perf_counter()

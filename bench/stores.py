@@ -156,6 +156,6 @@ def stores(folder: Path, endpoint: Endpoint, *, servers: bool, narrow: int = 64)
     if not servers:
         yield made
         return
-    with Postgres() as postgres, Redis() as broker:
+    with Postgres(max_connections=1_200) as postgres, Redis() as broker:
         made.postgres, made.redis = postgres, broker
         yield made

@@ -12,7 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 # Django's checks load every page and the admin: a third of a worker's memory. The portal makes them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "yes")
 
-app = Celery("evalportal")
+app = Celery("evalportal", task_cls="evalportal.lib.tasks:PortalTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -127,9 +127,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "evalportal.lib.redis_cache.ForgivingCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"pool_class": "evalportal.lib.redis_pool.KeptPools"},
+        "OPTIONS": {"pool_class": "evalportal.lib.redis_cache.KeptPools"},
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}

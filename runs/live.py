@@ -1,6 +1,5 @@
 """Telling pages that something changed: ids and a sequence number, nothing more."""
 
-from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -26,8 +25,8 @@ async def announce(workspace_id: int, run_id: int, sequence: int) -> None:
 
 
 def notify(run: Run) -> None:
-    """From a service: tells pages once the change is committed."""
-    transaction.on_commit(partial(_notify, run.workspace_id, run.pk))
+    """From a service: tells pages once the change is committed; a channel that is away costs nothing else."""
+    transaction.on_commit(lambda: _notify(run.workspace_id, run.pk), robust=True)
 
 
 def _notify(workspace_id: int, run_id: int) -> None:

@@ -72,8 +72,9 @@ def wait_until(check: Callable[[], Any], what: str, seconds: float = 60) -> Any:
 class Postgres:
     """A server on loopback in a temporary folder; it refuses to run as root, so root borrows `postgres`."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_connections: int = 200) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="evalportal-pg-"))
+        self.max_connections = max_connections
         self.port = free_port()
         self.databases = 0
 
@@ -99,7 +100,7 @@ class Postgres:
             "-h",
             "127.0.0.1",
             "-c",
-            "max_connections=200",
+            f"max_connections={self.max_connections}",
         ]
         with (self.folder / "log").open("wb") as log:
             self.server = subprocess.Popen(

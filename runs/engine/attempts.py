@@ -6,7 +6,7 @@ from collections.abc import Callable
 from registry.client import CallFailed, ChatRequest, Client, Completion, EmbedRequest
 from runs.engine.asking import CHARS_PER_TOKEN, input_tokens
 from runs.engine.outcomes import Outcome
-from runs.engine.plan import CannotRun, Plan, Work
+from runs.engine.plan import Plan, Work
 from runs.engine.reading import judged, likeness
 from runs.engine.scoring import to_be_scored
 
@@ -27,7 +27,7 @@ STOPS_RUN = {
 
 
 async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str], None] | None) -> Outcome:
-    """Calls the model once. Raises CannotRun when the run must wait for a person."""
+    """Calls the model once."""
     assert plan.endpoint is not None
     semantic = plan.judge.semantic if plan.judge else None
     try:
@@ -39,9 +39,7 @@ async def attempt(plan: Plan, work: Work, client: Client, on_text: Callable[[str
             completion = await client.complete(plan.endpoint, chat, on_text if plan.streams else None)
     except CallFailed as failed:
         if failed.kind in STOPS_RUN:
-            raise CannotRun(
-                STOPS_RUN[failed.kind].format(provider=plan.provider, model=plan.model, detail=failed.message)
-            ) from failed
+            return refused_outcome(plan, work, failed)
         return failed_outcome(plan, work, failed)
     return answered_outcome(plan, work, completion)
 
@@ -119,9 +117,24 @@ def scored(plan: Plan, work: Work, outcome: Outcome) -> Outcome:
     return judged(plan.judge, outcome, work.trial.failures + 1 < plan.max_failures)
 
 
+def refused_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
+    """The item is as it was; the run stops, with words for whoever can mend it."""
+    words = STOPS_RUN[failed.kind].format(provider=plan.provider, model=plan.model, detail=failed.message)
+    return Outcome(
+        work.trial,
+        "pending",
+        failed.kind,
+        counts=False,
+        status_code=failed.status_code,
+        retry_after_ms=failed.retry_after_ms,
+        attempt_error=_told(failed),
+        stops_run=words,
+    )
+
+
 def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
     """Waits and tries again while attempts are left; a wait that the provider asked for uses none up."""
-    asked = failed.retriable and bool(failed.retry_after_ms)
+    asked = failed.retriable and failed.retry_after_ms is not None
     most = MOST_ASKED_WAITS if failed.kind == "rate_limited" else MOST_FAILED_WAITS
     counts = not (asked and work.trial.attempt < most)
     failures = work.trial.failures + counts
@@ -137,12 +150,17 @@ def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
         status_code=failed.status_code,
         retry_after_ms=failed.retry_after_ms,
         latency_ms=None,
-        attempt_error="\n".join(text for text in (failed.message, failed.body_start) if text),
+        attempt_error=_told(failed),
     )
 
 
+def _told(failed: CallFailed) -> str:
+    """For people, then what the endpoint said."""
+    return "\n".join(text for text in (failed.message, failed.body_start) if text)
+
+
 def _delay_ms(failed: CallFailed, failures: int) -> int:
-    """The provider's own wish, else exponential with full jitter."""
+    """The provider's own wish, else exponential with jitter: also where it says "now" and refuses again."""
     if failed.retry_after_ms:
         return failed.retry_after_ms + random.randint(0, 250)  # noqa: S311 (jitter)
     most = min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** max(0, failures - 1))

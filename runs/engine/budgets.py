@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
+from runs.engine.leases import canceled_in_flight
 from runs.engine.rowset import encode, rowset, unestimated
 from runs.models import MonthlySpend, Run, Trial, TrialState
 
@@ -115,10 +116,14 @@ def reserved_in(workspace_id: int) -> Amount:
 
 
 def _reserved(**of: int) -> Amount:
+    """Also for calls that were out when their run was canceled: their answers are paid for."""
     sums = Trial.objects.filter(state=TrialState.LEASED, **of).aggregate(
         cost=Sum("reserved_cost"), tokens=Sum("reserved_tokens")
     )
-    return Amount(Decimal(sums["cost"] or 0), sums["tokens"] or 0)
+    held = Amount(Decimal(sums["cost"] or 0), sums["tokens"] or 0)
+    for cost, tokens, *of_row in canceled_in_flight("reserved_cost", "reserved_tokens", *of):
+        held += Amount(cost, tokens) if of_row == [*of.values()] else Amount()
+    return held
 
 
 def _hold(held: Sequence[tuple[int, Amount]]) -> None:

@@ -72,7 +72,7 @@ class Host:
         self.maker = DatabaseThread()  # of trials
         self._slices: dict[int, asyncio.Task[None]] = {}  # by run
         self._pumps: dict[int, Pump] = {}
-        self._woken: dict[int, float] = {}  # judgings, when this process last began to work on them
+        self._began: dict[int, float] = {}  # by run, when this process last began to work on it
         self.thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self.thread.start()
 
@@ -125,7 +125,7 @@ class Host:
         self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None = None
     ) -> "asyncio.Future[Any]":
         task = asyncio.create_task(self._slice(shared, run_id, slice_s, on_record))
-        self._slices[run_id] = task
+        self._slices[run_id], self._began[run_id] = task, time.monotonic()
         task.add_done_callback(lambda _: self._ended(run_id))
         return asyncio.gather(task, return_exceptions=True)
 
@@ -135,13 +135,12 @@ class Host:
         for run_id in judgings:
             if pump := self._pumps.get(run_id):
                 pump.wake.set()
-            elif self._may_start(run_id) and now - self._woken.get(run_id, 0.0) > TICK_S:
-                self._woken[run_id] = now
+            elif self._may_start(run_id) and now - self._began.get(run_id, 0.0) > TICK_S:
                 assert self.shared is not None
                 self._start(self.shared, run_id, settings.ENGINE_SLICE_S)
 
     def _may_start(self, run_id: int) -> bool:
-        """A run whose provider is left alone takes nobody's slot."""
+        """A run that only waits takes nobody's slot."""
         held = sum(pump.is_held for pump in self._pumps.values())
         slots = settings.ENGINE_SLOTS
         free = len(self._slices) - held < slots and len(self._slices) < MOST_HELD * slots
@@ -218,13 +217,20 @@ class Host:
                     await self._quietly(self._sweep(shared))
 
     async def _adopt(self, shared: Shared) -> None:
-        """Takes on runs that nobody executes although their message is out: no worker is free for them."""
+        """Takes on runs that nobody executes although their message is out: no worker is free for them.
+
+        New ones first; those that have just made room for an import only once it has begun.
+        """
         if not (orphans := await self._orphans(shared)):
             return
         await asyncio.sleep(MESSAGE_S)
         if _ending[0]:
             return
-        for run_id in sorted(orphans & await self._orphans(shared)):
+        orphans &= await self._orphans(shared)
+        if orphans & self._began.keys():
+            import_waits: bool = await shared.database.run(leases.import_waits)
+            orphans -= self._began.keys() if import_waits else set()
+        for run_id in sorted(orphans, key=lambda run_id: (self._began.get(run_id, 0.0), run_id)):
             if self._may_start(run_id):
                 self._start(shared, run_id, settings.ENGINE_SLICE_S)
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import (
     BigIntegerField,
+    BooleanField,
     Case,
     Count,
     Exists,
@@ -24,6 +25,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -33,6 +35,10 @@ from runs.engine.rowset import encode, rowset, unestimated
 from runs.models import FINISHED_STATUSES, LIVE_STATES, LogLine, PumpLease, Run, RunStatus, Trial, TrialState
 
 LEASE_MS = settings.ENGINE_LEASE_S * 1000
+# In the words of the partial index `trial_abandoned`: SQLite uses it only if they are constants of the query.
+CANCELED_IN_FLIGHT = RawSQL(
+    "runs_trial.state = 'canceled' AND NOT (runs_trial.owner = '')", [], BooleanField()
+)  # their worker has not said yet what came of the call
 TRIALS_PER_PUMP = 500  # a run gets one process more for each
 
 
@@ -234,9 +240,18 @@ def renew(run_id: int, owner: str) -> bool:
     now = now_ms()
     with transaction.atomic():
         hold = PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
-        held = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
-        held.update(lease_until_ms=now + LEASE_MS)
+        leased = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
+        leased.update(lease_until_ms=now + LEASE_MS)
+        mine = [pk for pk, *of in canceled_in_flight("pk", "run_id", "owner") if of == [run_id, owner]]
+        if mine:  # their answers are paid for, too
+            Trial.objects.filter(pk__in=mine, owner=owner).update(lease_until_ms=now + LEASE_MS)
     return bool(hold)
+
+
+def canceled_in_flight(*fields: str) -> list[tuple[Any, ...]]:
+    """Of all runs, since they are few: by run they would be looked for among all that was canceled."""
+    found = Trial.objects.filter(CANCELED_IN_FLIGHT, lease_until_ms__gte=0).order_by()
+    return list(found.values_list(*fields))
 
 
 def give_back(run_id: int, unsent: Sequence[Claimed], calls: bool) -> None:
@@ -289,8 +304,11 @@ def next_due_ms(run_id: int) -> int | None:
 
 def others_want_a_pump(run_id: int) -> bool:
     """Whether another run, or an import, waits for a worker, so that this one should yield."""
-    waiting = without_pump(now_ms()).exclude(pk=run_id)
-    return waiting.exists() or Upload.objects.filter(state=UploadState.QUEUED).exists()
+    return without_pump(now_ms()).exclude(pk=run_id).exists() or import_waits()
+
+
+def import_waits() -> bool:
+    return Upload.objects.filter(state=UploadState.QUEUED).exists()
 
 
 def hold_run(run_id: int, for_ms: int, reason: str) -> int:

@@ -12,7 +12,8 @@ class Outcome:
     """The trial's next state (done, errored, waiting or pending) and what the attempt on record becomes.
 
     `delay_ms` is how long a waiting trial waits; `counts` whether the failure uses up an attempt;
-    `sent` whether an attempt is on record for it at all. `began` is when its call went out, on the
+    `sent` whether an attempt is on record for it at all; `stops_run` says why the run must wait for a
+    person. `began` is when its call went out, on the
     process's monotonic clock, or 0 when that is not known; `subject` what has yet to get its verdicts.
     """
 
@@ -26,6 +27,7 @@ class Outcome:
     delay_ms: int = 0
     counts: bool = True
     sent: bool = True
+    stops_run: str = ""
     began: float = 0.0
     cached: bool = False
     cache_key: str = ""

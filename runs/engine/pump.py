@@ -84,7 +84,7 @@ class Pump:
         self.part = Part(self.shared.database, self.plan, self.shared.owner)
         self.idled = False  # for a whole pause
         self.wake = asyncio.Event()
-        self.drain = self.dry = False
+        self.drain = self.dry = self.told = False
         self.abort_at = float("inf")
         self.reason = ""
         self.completed = 0
@@ -124,8 +124,9 @@ class Pump:
 
     @property
     def is_held(self) -> bool:
-        """Whether its provider lets no call through now."""
-        return bool(self.gate and self.gate.held())
+        """Whether its provider lets no call through now, or nothing of it is in flight or due."""
+        waits = self.at_gate or (self.completed and not self.in_hand)
+        return bool((self.gate and self.gate.held()) or (waits and not self.begun))
 
     def stop(self, reason: str = "", within_s: float = float("inf")) -> None:
         """Sends nothing more; calls in flight may end, for so many seconds. A reason pauses the run."""
@@ -302,10 +303,10 @@ class Pump:
 
     async def _attend(self, work: Work) -> None:
         try:
-            self._finished(await self._attempt(work))
-        except CannotRun as stop:
-            self.stop(str(stop))
-            self._finished(Outcome(work.trial, "pending", "refused", counts=False, attempt_error=str(stop)))
+            outcome = await self._attempt(work)
+            if outcome.stops_run:
+                self.stop(outcome.stops_run)
+            self._finished(outcome)
         except NotSent:
             raise
         except Exception as error:  # one item's surprise must not stop the others
@@ -413,6 +414,8 @@ class Pump:
                 except disk.DiskFull:  # then nobody else can take the leases either
                     self.renewed = now
                     self._disk_full()
+            with suppress(disk.DiskFull):
+                await self._tell_why()
             if not await self._look():
                 return
             grew, fewer = self.part.share > share, self.part.share < self.plan.concurrency
@@ -483,9 +486,14 @@ class Pump:
         await self.recorder.flush()
         unsent = [trial for trial in left if trial.id not in self.begun]
         await self._db(leases.give_back, self.plan.run_id, unsent, self.plan.calls)
-        if self.reason:
-            await self._db(leases.pause, self.plan.run_id, self.reason)
+        await self._tell_why()
         await self.showing.forget_hold()
+
+    async def _tell_why(self) -> None:
+        """Pauses the run while calls in flight still end; once, since somebody may resume it meanwhile."""
+        if self.reason and not self.told:
+            await self._db(leases.pause, self.plan.run_id, self.reason)
+            self.told = True
 
     async def _db(self, function: Callable[..., T], *args: object) -> T:
         return await self.shared.database.run(function, *args)

@@ -346,5 +346,7 @@ def _failure_line(it: Outcome) -> tuple[str, str]:
     what = (it.error or it.attempt_error.partition("\n")[0]).removesuffix(".")
     if it.state == "errored":
         return "error", f"item {it.trial.seq}: {what}; given up after attempt {it.trial.attempt}"
+    if it.stops_run:
+        return "error", f"item {it.trial.seq}: {what}; the run waits (attempt {it.trial.attempt})"
     wait = f"again in {it.delay_ms / 1000:.1f} s" if it.delay_ms else "again at once"
     return "warn", f"item {it.trial.seq}: {what}; {wait} (attempt {it.trial.attempt})"

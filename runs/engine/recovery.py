@@ -4,15 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
-from django.db.models import BooleanField, Case, CharField, F, Value, When
-from django.db.models.expressions import RawSQL
+from django.db.models import Case, CharField, F, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from runs.engine import journal
 from runs.engine.clock import now_ms
 from runs.engine.judging import judge_of
-from runs.engine.leases import LEASE_MS, has_work, lock_run, pumps_wanted
+from runs.engine.leases import CANCELED_IN_FLIGHT, LEASE_MS, has_work, lock_run, pumps_wanted
 from runs.engine.owners import is_dead
 from runs.engine.verdicts import settle_trials
 from runs.models import (
@@ -33,12 +32,6 @@ MAX_CRASHES = 3
 KEEP_WORKERS_MS = 3_600_000
 POISON = "Its worker died three times while this item was in flight, so it is not tried again by itself."
 LOST = "Its worker was lost; the call may have been paid for."
-
-
-# In the words of the partial index `trial_abandoned`: SQLite uses it only if they are constants of the query.
-ABANDONED = RawSQL(
-    "runs_trial.state = 'canceled' AND NOT (runs_trial.owner = '')", [], BooleanField()
-)  # canceled in flight: its worker has not said what came of the call
 
 
 def sweep() -> list[int]:
@@ -73,7 +66,7 @@ def release_dead() -> None:
     if dead:
         for model in (PumpLease, ProviderDemand):
             model.objects.filter(owner__in=dead).delete()
-        for held in (leased, Trial.objects.filter(ABANDONED)):
+        for held in (leased, Trial.objects.filter(CANCELED_IN_FLIGHT)):
             held.filter(owner__in=dead).update(lease_until_ms=0)
     gone = set(dead) - {*leased.filter(owner__in=dead).values_list("owner", flat=True)}
     Worker.objects.filter(owner__in=gone).delete()
@@ -84,7 +77,7 @@ def release_dead() -> None:
 def end_abandoned(**of: int) -> None:
     """Calls in flight when their run was canceled, whose worker was lost before it could say what came of
     them, end as such. One that lives after all puts its attempts right and no more: the fence has moved."""
-    trials = Trial.objects.filter(ABANDONED, **of)
+    trials = Trial.objects.filter(CANCELED_IN_FLIGHT, **of)
     by_run: dict[int, list[int]] = defaultdict(list)
     for run_id, trial_id in trials.values_list("run_id", "pk"):
         by_run[run_id].append(trial_id)
@@ -93,7 +86,7 @@ def end_abandoned(**of: int) -> None:
             if not lock_run(run_id):
                 continue
             lost = _end_attempts(ids)
-            Trial.objects.filter(ABANDONED, pk__in=ids).update(owner="", fence=F("fence") + 1)
+            Trial.objects.filter(CANCELED_IN_FLIGHT, pk__in=ids).update(owner="", fence=F("fence") + 1)
             if lost:
                 text = f"a worker was lost; {lost} calls were in flight when the run was canceled"
                 LogLine.objects.create(run_id=run_id, at=timezone.now(), level="warn", text=text)

@@ -1,7 +1,6 @@
 """Commands on a run that exists: cancel, pause, resume, retry. Counters move with the trials."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When
@@ -167,8 +166,8 @@ def _errored_per_cell(failed: QuerySet[Trial], total: int) -> dict[int, int]:
 def _tell(run: Run) -> None:
     """The pages of the run and, once its row is free, of the run that it judges."""
     live.notify(run)
-    if run.judged:
-        transaction.on_commit(partial(_tell_judged, run.judged))
+    if judged := run.judged:
+        transaction.on_commit(lambda: _tell_judged(judged), robust=True)
 
 
 def _tell_judged(judged: Run) -> None:

@@ -17,8 +17,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalportal.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from django.db.models import Count, Q  # noqa: E402
+from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from datasets.models import Dataset, DatasetVersion, Item  # noqa: E402
@@ -72,6 +74,20 @@ def sql(text: str, values: list[Any]) -> list[Any]:
         return [list(row) for row in cursor.fetchall()]
 
 
+def held(run: int, of: list[list[int]] | None = None) -> list[list[int]]:
+    """(id, fence) of what is leased now, or of those that still is."""
+    leased = Trial.objects.filter(run_id=run, state=TrialState.LEASED).values_list("pk", "fence")
+    before = None if of is None else {tuple(pair) for pair in of}
+    return [[*pair] for pair in leased if before is None or pair in before]
+
+
+def session() -> str:
+    """Of the editor, logged in; the cookie's value."""
+    browser = Client()
+    browser.force_login(User.objects.get(), backend=settings.AUTHENTICATION_BACKENDS[0])
+    return browser.cookies[settings.SESSION_COOKIE_NAME].value
+
+
 def message(run: int, times: int) -> None:
     """So many messages for one run, one right after the other."""
     for _ in range(times):
@@ -119,7 +135,7 @@ def work(runs: str, pumps: str = "1") -> None:
 
 
 def serve() -> None:
-    verbs = {verb.__name__: verb for verb in (prepare, model, sql, message, verdict)}
+    verbs = {verb.__name__: verb for verb in (prepare, model, sql, held, session, message, verdict)}
     for line in sys.stdin:
         wish = json.loads(line)
         try:

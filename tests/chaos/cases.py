@@ -40,6 +40,7 @@ CASES = (
     Case("postgres-restart", server_cases.postgres_restarted, SCALED, NO_SERVERS),
     Case("messages", command_cases.messaged_twice),
     Case("cancel", command_cases.canceled),
+    Case("cancel-long", command_cases.canceled_for_long),
     Case("delete", command_cases.deleted),
     Case("launches", command_cases.launched_at_once),
     Case("providers", provider_cases.providers_failing),

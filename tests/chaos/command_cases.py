@@ -2,10 +2,13 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from tests.chaos.lab import Job, Lab, Line
+from tests.services import wait_until
 
 SILENT_AFTER_S = 5.0
+TOLD_LOST = "SELECT count(*) FROM runs_logline WHERE text LIKE 'a worker was lost%%' AND run_id = %s"
 TABLES = ("runs_trial", "runs_attempt", "runs_score", "runs_tally", "runs_gridcell", "runs_logline")
 
 
@@ -62,6 +65,21 @@ def canceled(lab: Lab) -> Line:
     line.must(latest < SILENT_AFTER_S, f"a call went out {latest:.1f} s after the cancel")
     line.must(kept >= delivered, f"{delivered} answers had arrived, {kept} are kept")
     line.must(kept == paid, f"{paid} answers were delivered in all, {kept} are kept")
+    return line
+
+
+def canceled_for_long(lab: Lab) -> Line:
+    """Calls that outlast a lease are waited for, since they are paid for."""
+    items, calls = lab.size(500, 5000), 32
+    lab.script(latency_ms=lab.size(8, 26) * 1000)
+    job = lab.launch("cancel long", items, calls)
+    wait_until(lambda: lab.provider.stats()["total"] >= calls, "the calls", 60)
+    assert lab.http("POST", f"runs/{job.run}/cancel").status_code == 200
+    paid = "SELECT count(*) FROM runs_attempt WHERE outcome <> 'open' AND run_id = %s"
+    with suppress(TimeoutError):
+        wait_until(lambda: job.number(paid) >= calls, "the answers", 60)
+    line = job.line("cancel, calls longer than a lease", expected={"done": calls, "canceled": items - calls})
+    line.must(not job.number(TOLD_LOST), "a worker that lives is told to be lost")
     return line
 
 

@@ -111,17 +111,23 @@ class Job:
         except TimeoutError:
             return self.counts()[1]
 
-    def wait_recovered(self, fault: float, seconds: float = 90) -> None:
-        """Until an answer is recorded whose call began after the fault (time.time), or the run ends.
+    def held(self, of: list[list[int]] | None = None) -> list[list[int]]:
+        """What is leased, or of those what still is: (id, fence)."""
+        with suppress(ConnectionError):
+            return list(self.lab.site.agent.ask("held", run=self.run, of=of))
+        return of or []
 
-        Of several faults the longest recovery counts.
+    def wait_recovered(self, fault: float, held: list[list[int]], seconds: float = 90) -> None:
+        """Until an answer is recorded whose call began after the fault (time.time), and all that was `held`
+        then has been answered or given back; or the run ends. Of several faults the longest recovery counts.
         """
         stamp = datetime.fromtimestamp(fault, UTC).isoformat(sep=" ", timespec="microseconds")
         after = stamp if self.lab.site.database == "postgresql" else stamp.removesuffix("+00:00")
 
         def moved() -> bool:
             with suppress(ConnectionError):
-                return bool(self.number(NEW_ANSWER, after)) or self.counts()[1] in ENDED
+                answered = bool(self.number(NEW_ANSWER, after)) and not self.held(held)
+                return answered or self.counts()[1] in ENDED
             return False
 
         with suppress(TimeoutError):
@@ -129,10 +135,10 @@ class Job:
         self.recovery_s = max(self.recovery_s, time.time() - fault)
 
     def under(self, fault: Callable[[], Any]) -> None:
-        """Does something bad and waits for the next answer."""
-        moment = time.time()
+        """Does something bad and waits until the run has recovered."""
+        moment, held = time.time(), self.held()
         fault()
-        self.wait_recovered(moment)
+        self.wait_recovered(moment, held)
 
     def line(self, case: str, *, kills: bool = False, expected: dict[str, int] | None = None) -> Line:
         """The judgement. `kills`: attempts that died with their worker may have died before the send."""

@@ -43,14 +43,14 @@ def terminated(lab: Lab) -> Line:
     job = lab.launch("sigterm", items, 16)
     job.wait_finished(items / 4)
     number = job.holder()
-    moment, worker = time.time(), lab.site.workers[number]
+    moment, held, worker = time.time(), job.held(), lab.site.workers[number]
     worker.process.send_signal(signal.SIGTERM)
     ended = wait_ended(worker, ENDS_WITHIN_S)
     took = time.time() - moment
     orphans = leases_of_the_dead(job)
     worker.kill()
     lab.site.replace_worker(number)
-    job.wait_recovered(moment)
+    job.wait_recovered(moment, held)
     job.wait_end()
     line = job.line("worker SIGTERM")
     line.must(ended, f"it did not end within {ENDS_WITHIN_S:g} s")
@@ -91,14 +91,9 @@ def stopped(lab: Lab) -> Line:
     if lab.site.worker_count == 1:
         lab.site.second_worker([job.run])
     worker = lab.site.workers[job.holder()]
-    moment = time.time()
-    os.killpg(worker.process.pid, signal.SIGSTOP)
     try:
-        job.wait_recovered(moment)
-        lost = 0
-        while time.time() < moment + 60 and not lost:
-            time.sleep(0.2)
-            lost = job.number(LOST)
+        job.under(lambda: os.killpg(worker.process.pid, signal.SIGSTOP))
+        lost = job.number(LOST)
     finally:
         os.killpg(worker.process.pid, signal.SIGCONT)
     taken_over = job.number("SELECT count(*) FROM runs_trial WHERE crashes > 0 AND run_id = %s")

@@ -13,13 +13,14 @@ from datasets.models import DatasetVersion, Item
 from registry.models import Provider, RegisteredModel
 from runs.engine import journal, leases, owners, recovery
 from runs.engine.check import check_run
+from runs.engine.clock import now_ms
 from runs.engine.host import run_to_end
 from runs.engine.outcomes import Outcome
 from runs.engine.recording import record
 from runs.metrics import elapsed_s, run_metrics
 from runs.models import Attempt, GridCell, LogLine, PumpLease, Run, RunStatus, Score, Trial, TrialState
 from runs.services import CannotDo, run_cancel, run_delete, run_pause, run_resume, run_retry
-from tests.services import free_port
+from tests.services import free_port, wait_until
 from tests.stub_endpoint import StubEndpoint
 from workspaces.access import Access
 from workspaces.models import AuditEvent
@@ -100,12 +101,16 @@ def test_attempts_are_limited(launched: Launched, stub: StubEndpoint) -> None:
     assert (run.status, run.errored, stub.stats.total) == (RunStatus.FAILED, 1, 2)
 
 
-def test_retry_after_is_obeyed_without_using_up_attempts(launched: Launched, stub: StubEndpoint) -> None:
-    stub.set(fail_first=4, fail_mode=["429"], retry_after=0.1)
+@pytest.mark.parametrize("wait_s", [0.1, 0])  # none is left of a date in the same second
+def test_retry_after_is_obeyed_without_using_up_attempts(
+    wait_s: float, launched: Launched, stub: StubEndpoint
+) -> None:
+    stub.set(fail_first=4, fail_mode=["429"], retry_after=wait_s)
     run = finished(launched(2, max_failures=1))
     assert (run.status, run.done) == (RunStatus.COMPLETED, 2)
     assert set(run.trials.values_list("failures", flat=True)) == {0}
-    assert Attempt.objects.filter(run=run, outcome="rate_limited", retry_after_ms__gt=0).count() == 8
+    limited = Attempt.objects.filter(run=run, outcome="rate_limited", retry_after_ms=1000 * wait_s)
+    assert limited.count() == 8 and not limited.filter(wait_ms__lt=1000 * wait_s or 500).exists()
 
 
 def test_a_refused_key_pauses_the_run_with_words(
@@ -122,10 +127,34 @@ def test_a_refused_key_pauses_the_run_with_words(
     run.refresh_from_db()
     assert "refused the key" in run.status_reason and "resume" in run.status_reason
     assert stub.stats.total <= 4 and run.terminal == 0 and check_run(run.pk) == {}
+    refused = Attempt.objects.filter(run=run, outcome="unauthorized", status_code=401)
+    assert refused.count() == stub.stats.total == run.attempts.count()
+    assert run.log_lines.filter(level="error", text__endswith="the run waits (attempt 1)").exists()
     door.api_key = "right"
     door.save(update_fields=["api_key"])
     run_resume(alpha_access, run)
     assert finished(run).done == 20
+
+
+def test_the_run_says_at_once_that_it_waits_for_a_person(
+    launched: Launched,
+    stub: StubEndpoint,
+    provider: Callable[..., Provider],
+    model: Callable[..., RegisteredModel],
+) -> None:
+    """Though another call is out for long."""
+    stub.set(latency_ms=50)
+    prompts = [{"prompt": f"[[fail:{mode}]]", "references": ["1"]} for mode in ("hang", "401", "401")]
+    run = launched(prompts, target=model(provider=provider(timeout_s=8)), concurrency=2)
+    thread = threading.Thread(target=lambda: (run_to_end(run.pk), connection.close()))
+    thread.start()
+    wait_until(lambda: Run.objects.get(pk=run.pk).status == RunStatus.PAUSED, "the pause", 5)
+    assert run.trials.get(seq=1).state == "leased"  # the slow call is still out
+    thread.join(30)
+    run.refresh_from_db()
+    assert (run.status, stub.stats.total) == (RunStatus.PAUSED, 2)
+    assert {*run.attempts.values_list("outcome", flat=True)} == {"timeout", "unauthorized"}
+    assert run.log_lines.filter(text__startswith="paused").count() == 1 and check_run(run.pk) == {}
 
 
 def test_a_key_that_may_not_pauses_the_run_with_words(launched: Launched, stub: StubEndpoint) -> None:
@@ -369,3 +398,21 @@ def test_calls_in_flight_at_the_cancel_of_a_lost_worker_end(launched: Launched, 
     )
     run_resume(alpha_access, run)
     assert finished(run).done == 3
+
+
+def test_a_call_that_outlasts_its_lease_after_a_cancel_is_kept(
+    launched: Launched, alpha_access: Access
+) -> None:
+    """Its worker lives and says so: what the call is answered is paid for."""
+    run = launched(3)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    PumpLease.objects.create(run=run, owner="at work", until_ms=now_ms() + 600_000)
+    [first, second] = claimed_by(run, "at work", 2)
+    run_cancel(alpha_access, run)
+    run.trials.update(lease_until_ms=1)
+    assert leases.renew(run.pk, "at work")
+    recovery.sweep()
+    assert set(Attempt.objects.filter(run=run).values_list("outcome", flat=True)) == {"open"}
+    record(run.pk, [Outcome(first, "done"), Outcome(second, "done")], True)
+    run.refresh_from_db()
+    assert (run.status, run.done, run.canceled) == (RunStatus.CANCELED, 2, 1) and check_run(run.pk) == {}

@@ -100,7 +100,7 @@ def test_a_slice_ends_at_a_closed_door_while_others_wait(shut_out: Run, launched
 def test_an_endpoint_that_limits_without_saying_how_long_is_given_up(
     launched: Launched, stub: StubEndpoint
 ) -> None:
-    stub.set(fail_rate=1, fail_mode=["429"], retry_after=0)
+    stub.set(fail_rate=1, fail_mode=["429"], retry_after_form="none")
     run = launched(1, max_failures=2)
     run_to_end(run.pk)
     run.refresh_from_db()

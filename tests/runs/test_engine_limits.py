@@ -25,7 +25,7 @@ from runs.engine.recorder import RECORD_ENOUGH, RECORD_WITHIN_S, Recorder
 from runs.engine.recording import Recorded
 from runs.models import MonthlySpend, PumpLease, Run, RunStatus, Trial, TrialState, Worker
 from runs.selectors_budget import run_spent
-from runs.services import run_resume
+from runs.services import run_cancel, run_resume
 from runs.templatetags.budget_ui import spent_words
 from tests.runs.disks import fill_disk, make_room
 from tests.services import wait_until
@@ -150,6 +150,20 @@ def test_what_is_held_back_counts_until_it_is_known(launched: Launched) -> None:
     stop_soon.cancel()
     Trial.objects.filter(run=run, state=TrialState.LEASED).update(reserved_tokens=0)
     assert _slice(run.pk, 1.5) > 0
+
+
+def test_what_is_held_back_counts_after_a_cancel(launched: Launched, alpha_access: Access) -> None:
+    """The answers in flight will be paid for, so the workspace has no more to spend meanwhile."""
+    run = changed(launched(10), status=RunStatus.RUNNING)
+    leases.claim(run.pk, "another process", 3, True)
+    run.trials.filter(state=TrialState.LEASED).update(reserved_tokens=333, reserved_cost=Decimal("0.5"))
+    held = budgets.Amount(Decimal("1.5"), 999)
+    assert budgets.reserved_in(run.workspace_id) == held
+    run_cancel(alpha_access, run)
+    assert budgets.reserved_in(run.workspace_id) == budgets._reserved(run_id=run.pk) == held
+    assert budgets.reserved_in(run.workspace_id + 1) == budgets.Amount()
+    run.trials.update(owner="")  # recorded, or lost
+    assert budgets.reserved_in(run.workspace_id) == budgets.Amount()
 
 
 def _slice(run_id: int, seconds: float) -> int:

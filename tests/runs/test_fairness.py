@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from registry.models import Provider, RegisteredModel
-from runs.engine import host
+from runs.engine import host, leases
 from runs.engine.check import check_run
 from runs.engine.gates import Gate
 from runs.engine.host import run_to_end
@@ -129,6 +129,42 @@ def test_runs_that_wait_for_their_provider_take_no_slot(
         run=limited, text="the provider gets no calls for 60 s: it asked for a pause"
     )
     assert held.count() == 1
+
+
+def test_runs_that_wait_for_their_pace_or_their_next_try_take_no_slot(
+    launched: Launched, stub: StubEndpoint, provider: Providers, model: Models, alpha_access: Access,
+    settings: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings.ENGINE_SLOTS = 2
+    stub.set(retry_after_form="none")
+    paced = launched(prompts("paced", 30), target=model(provider=provider(requests_per_minute=1)))
+    again = launched([{"prompt": "[[fail:500]]", "references": ["1"]}], max_failures=20)
+    with under_way(paced, alpha_access), under_way(again, alpha_access):
+        monkeypatch.setattr(host.host(), "adopting", True)
+        wait_until(lambda: stub.stats.status[500] > 1 and stub.stats.status[200], "a call of each")
+        free = launched(prompts("free", 20), target=model(provider=provider(concurrency=8)))
+        done = Run.objects.filter(pk=free.pk, status=RunStatus.COMPLETED)
+        wait_until(done.exists, "the end of a run at another provider", 20)
+
+
+def test_of_runs_that_wait_those_are_adopted_first_that_have_waited_longest(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch, alpha_access: Access
+) -> None:
+    """An import that waits is let in before runs that have had their turn, not before new ones."""
+    first, second, third = (launched(1).pk for _ in range(3))
+    engine, started = host.Host(), list[int]()
+    monkeypatch.setattr(engine, "_start", lambda shared, run_id, slice_s: started.append(run_id))
+    try:
+        shared = engine.call(engine._ready()).result()
+        engine._began = {first: 20.0, second: 10.0}
+        engine.call(engine._adopt(shared)).result()
+        assert started == [third, second, first]
+        started.clear()
+        monkeypatch.setattr(leases, "import_waits", lambda: True)
+        engine.call(engine._adopt(shared)).result()
+        assert started == [third]
+    finally:
+        engine.stop()
 
 
 def test_places_halve_at_refusals_and_grow_back(
