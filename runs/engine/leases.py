@@ -237,8 +237,9 @@ def open_attempts(claimed: Sequence[Claimed]) -> None:
 
 def renew(run_id: int, owner: str) -> bool:
     """Prolongs this worker's leases and its hold on the run; False if that is gone."""
-    now = now_ms()
     with transaction.atomic():
+        lock_run(run_id)
+        now = now_ms()
         hold = PumpLease.objects.filter(run_id=run_id, owner=owner).update(until_ms=now + LEASE_MS)
         leased = Trial.objects.filter(run_id=run_id, state=TrialState.LEASED, owner=owner)
         leased.update(lease_until_ms=now + LEASE_MS)

@@ -67,7 +67,11 @@ def release_dead() -> None:
         for model in (PumpLease, ProviderDemand):
             model.objects.filter(owner__in=dead).delete()
         for held in (leased, Trial.objects.filter(CANCELED_IN_FLIGHT)):
-            held.filter(owner__in=dead).update(lease_until_ms=0)
+            theirs = held.filter(owner__in=dead)
+            for run_id in sorted({*theirs.order_by().values_list("run_id", flat=True)}):
+                with transaction.atomic():
+                    lock_run(run_id)
+                    theirs.filter(run_id=run_id).update(lease_until_ms=0)
     gone = set(dead) - {*leased.filter(owner__in=dead).values_list("owner", flat=True)}
     Worker.objects.filter(owner__in=gone).delete()
     for owner in gone:
