@@ -346,7 +346,7 @@ class Stub:
     def misbehave(self, call: Call, mode: str) -> None:
         connection = call.connection
         if mode in STATUS_MODES:
-            wait = self.retry_after(self.options.retry_after) if mode in ("429", "503") else {}
+            wait = self.retry_after(self.options.retry_after) if mode in ("401", "429", "503") else {}
             self.refuse(connection, int(mode), f"injected {mode}", wait)
         elif mode in RATE_MODES:
             wait = stub_faults.retry_after(mode.partition("-")[2], self.options.retry_after)

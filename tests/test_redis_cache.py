@@ -23,12 +23,18 @@ def test_caches_of_many_requests_share_a_connection() -> None:
         assert connections() - before == 1
 
 
-def test_without_the_server_the_cache_is_empty_and_nothing_fails() -> None:
+def test_without_the_server_each_process_has_its_own() -> None:
     cache = ForgivingCache(f"redis://127.0.0.1:{free_port()}/0", {})
-    assert cache.get("x", "else") == cache.get_or_set("x", lambda: "else") == "else"
-    assert cache.add("x", 1) and not cache.touch("x") and not cache.delete("x") and "x" not in cache
-    assert cache.get_many(["x"]) == {} and cache.set_many({"x": 1}) == ["x"]
-    cache.set("x", 1)
-    cache.delete_many(["x"])
-    with pytest.raises(ValueError, match="cannot be counted"):
+    assert cache.get("x", "else") == "else" and "x" not in cache and not cache.touch("x")
+    with pytest.raises(ValueError, match="not found"):
         cache.incr("x")
+    assert cache.add("x", 1) and not cache.add("x", 5)  # a double click is known
+    assert cache.incr("x") == 2  # failed logins are counted
+    cache.set_many({"y": 3})
+    assert cache.get_or_set("z", lambda: 4) == 4 and cache.get_many(["x", "y", "z"]) == {
+        "x": 2,
+        "y": 3,
+        "z": 4,
+    }
+    cache.delete_many(["y", "z"])
+    assert cache.delete("x") and not cache.get_many(["x", "y", "z"])

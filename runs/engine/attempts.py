@@ -13,7 +13,9 @@ from runs.engine.scoring import to_be_scored
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
 MOST_ASKED_WAITS = 1_000  # calls of one trial; an endpoint that only ever says "later" is given up
-MOST_FAILED_WAITS = 20  # the same where it says so with a failure: the item itself may be to blame
+MOST_FAILED_WAITS = (
+    20  # the same where it says so with a failure, since the item itself may be to blame, or "now"
+)
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
     "unauthorized": "{provider} refused the key ({detail}). "
@@ -135,7 +137,8 @@ def refused_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
 def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
     """Waits and tries again while attempts are left; a wait that the provider asked for uses none up."""
     asked = failed.retriable and failed.retry_after_ms is not None
-    most = MOST_ASKED_WAITS if failed.kind == "rate_limited" else MOST_FAILED_WAITS
+    waits = failed.kind == "rate_limited" and failed.retry_after_ms
+    most = MOST_ASKED_WAITS if waits else MOST_FAILED_WAITS
     counts = not (asked and work.trial.attempt < most)
     failures = work.trial.failures + counts
     again = failed.retriable and failures < plan.max_failures
@@ -146,7 +149,7 @@ def failed_outcome(plan: Plan, work: Work, failed: CallFailed) -> Outcome:
         counts=counts,
         error_kind=failed.kind,
         error=failed.message,
-        delay_ms=_delay_ms(failed, failures) if again else 0,
+        delay_ms=_delay_ms(failed, failures if counts else work.trial.attempt) if again else 0,
         status_code=failed.status_code,
         retry_after_ms=failed.retry_after_ms,
         latency_ms=None,
@@ -159,9 +162,9 @@ def _told(failed: CallFailed) -> str:
     return "\n".join(text for text in (failed.message, failed.body_start) if text)
 
 
-def _delay_ms(failed: CallFailed, failures: int) -> int:
+def _delay_ms(failed: CallFailed, tried: int) -> int:
     """The provider's own wish, else exponential with jitter: also where it says "now" and refuses again."""
     if failed.retry_after_ms:
         return failed.retry_after_ms + random.randint(0, 250)  # noqa: S311 (jitter)
-    most = min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** max(0, failures - 1))
+    most = min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** min(10, max(0, tried - 1)))
     return random.randint(most // 2, most)  # noqa: S311 (jitter)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -43,6 +44,9 @@ MOST_HELD = 8  # times the slots: runs at work and those that wait for their pro
 REPORT_EVERY = 5  # ticks
 SWITCH_S = 0.0005  # the interpreter's own 5 ms keep answers waiting while the database thread computes
 MAKE_AGAIN_S = 5.0
+COURTESY_S = (
+    30.0  # of a run's slice to an import; in a process that cannot begin it, calls may be out for hours
+)
 MESSAGE_S = 0.3  # until a free worker has heard of a launch and is at work on it
 logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]
@@ -73,6 +77,7 @@ class Host:
         self._slices: dict[int, asyncio.Task[None]] = {}  # by run
         self._pumps: dict[int, Pump] = {}
         self._began: dict[int, float] = {}  # by run, when this process last began to work on it
+        self._left: dict[int, float] = {}  # and when it ended
         self.thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self.thread.start()
 
@@ -148,6 +153,7 @@ class Host:
 
     def _ended(self, run_id: int) -> None:
         del self._slices[run_id]
+        self._left[run_id] = time.monotonic()
         self._pumps.pop(run_id, None)
 
     async def _slice(self, shared: Shared, run_id: int, slice_s: float, on_record: OnRecord | None) -> None:
@@ -219,7 +225,7 @@ class Host:
     async def _adopt(self, shared: Shared) -> None:
         """Takes on runs that nobody executes although their message is out: no worker is free for them.
 
-        New ones first; those that have just made room for an import only once it has begun.
+        New ones first; those that have made room for an import, once it has begun or had time to.
         """
         if not (orphans := await self._orphans(shared)):
             return
@@ -227,10 +233,11 @@ class Host:
         if _ending[0]:
             return
         orphans &= await self._orphans(shared)
-        if orphans & self._began.keys():
+        courteous = {pk for pk in orphans if self._left.get(pk, -inf) > time.monotonic() - COURTESY_S}
+        if courteous:
             import_waits: bool = await shared.database.run(leases.import_waits)
-            orphans -= self._began.keys() if import_waits else set()
-        for run_id in sorted(orphans, key=lambda run_id: (self._began.get(run_id, 0.0), run_id)):
+            orphans -= courteous if import_waits else set()
+        for run_id in sorted(orphans, key=lambda pk: (self._left.get(pk, -inf), pk)):
             if self._may_start(run_id):
                 self._start(shared, run_id, settings.ENGINE_SLICE_S)
 

@@ -124,9 +124,10 @@ class Pump:
 
     @property
     def is_held(self) -> bool:
-        """Whether its provider lets no call through now, or nothing of it is in flight or due."""
-        waits = self.at_gate or (self.completed and not self.in_hand)
-        return bool((self.gate and self.gate.held()) or (waits and not self.begun))
+        """Whether its provider lets no call through now, though it has places, or nothing of it is due."""
+        gate, idle = self.gate, self.completed > 0 and not self.in_hand
+        paced = gate and self.at_gate and gate.in_flight < gate.width
+        return bool((gate and gate.held()) or (not self.begun and (paced or idle)))
 
     def stop(self, reason: str = "", within_s: float = float("inf")) -> None:
         """Sends nothing more; calls in flight may end, for so many seconds. A reason pauses the run."""
@@ -303,10 +304,7 @@ class Pump:
 
     async def _attend(self, work: Work) -> None:
         try:
-            outcome = await self._attempt(work)
-            if outcome.stops_run:
-                self.stop(outcome.stops_run)
-            self._finished(outcome)
+            self._finished(await self._attempt(work))
         except NotSent:
             raise
         except Exception as error:  # one item's surprise must not stop the others
@@ -324,9 +322,8 @@ class Pump:
         outcome = await self._call(gate, work)
         known = not outcome.usage_estimated
         used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0) if known else 0
-        gate.learned(
-            outcome.attempt_outcome, outcome.retry_after_ms, used or None, work.tokens, outcome.began
-        )
+        wait_ms = None if outcome.stops_run else outcome.retry_after_ms  # resuming it is a person's word
+        gate.learned(outcome.attempt_outcome, wait_ms, used or None, work.tokens, outcome.began)
         return outcome
 
     def _begin(self, trial: Claimed) -> None:
@@ -368,6 +365,8 @@ class Pump:
             self._not_reached(outcome)
         elif outcome.sent:
             self.reached = True
+        if outcome.stops_run:
+            self.stop(outcome.stops_run)
         self.showing.ended(outcome.trial.id)
 
     def _not_reached(self, outcome: Outcome) -> None:
@@ -469,6 +468,7 @@ class Pump:
 
     def _obey(self, status: str) -> None:
         if status in (RunStatus.PAUSED, RunStatus.PENDING):  # or resumed before the last calls have ended
+            self.told = True  # what is met from now on is no reason to pause it again
             self.stop()
         elif status != RunStatus.RUNNING:
             self.stop(within_s=AFTER_CANCEL_S)

@@ -19,7 +19,7 @@ from runs.engine.leases import lock_run
 from runs.engine.outcomes import Outcome
 from runs.engine.rowset import encode, rowset, unestimated
 from runs.engine.verdicts import settle
-from runs.models import LogLine, Run, RunStatus, cell_size
+from runs.models import LogLine, Run, cell_size
 
 TRIAL_COLUMNS = {
     "trial": "bigint",
@@ -97,9 +97,10 @@ def record(
     with transaction.atomic():
         if judge:
             lock_run(judge.judged_id)
-        if lock_run(run_id) == RunStatus.CANCELED:
-            _reclaim(run_id, outcomes)
+        lock_run(run_id)
         held = _update_trials(outcomes, calls, now) if outcomes else set()
+        if late := [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) not in held]:
+            held |= _update_trials(_reclaimed(run_id, late), calls, now)
         kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
         ended = _finish_attempts(sent, now) if sent else set()
@@ -117,19 +118,26 @@ def record(
     return Recorded(len(kept), dropped, *state[:6], judgings=judgings)
 
 
-def _reclaim(run_id: int, outcomes: Sequence[Outcome]) -> None:
-    """An answer that came while the run was canceled is paid for: its trial is taken back to be recorded."""
-    rows = [{"trial": it.trial.id, "fence": it.trial.fence} for it in outcomes if it.terminal]
+def _reclaimed(run_id: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Of trials that were canceled while their calls were out. Answers are paid for: their trials are taken
+    back to be recorded. The others are let go, with what they held back from a ceiling."""
+    columns, found = {"trial": "bigint", "fence": "int", "answered": "boolean"}, set[int]()
+    rows = [{"trial": it.trial.id, "fence": it.trial.fence, "answered": it.terminal} for it in outcomes]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE runs_trial SET state = 'leased' FROM {rowset({"trial": "bigint", "fence": "int"})}
+            UPDATE runs_trial SET owner = '', reserved_tokens = 0, reserved_cost = 0,
+                state = CASE WHEN v.answered THEN 'leased' ELSE 'canceled' END
+            FROM {rowset(columns)}
             WHERE runs_trial.id = v.trial AND runs_trial.fence = v.fence
                 AND {unestimated("runs_trial.state = 'canceled'")}
+            RETURNING id, runs_trial.state
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
-        Run.objects.filter(pk=run_id).update(canceled=F("canceled") - cursor.rowcount)
+        found |= {trial for trial, state in cursor.fetchall() if state == "leased"}
+    Run.objects.filter(pk=run_id).update(canceled=F("canceled") - len(found))
+    return [outcome for outcome in outcomes if outcome.trial.id in found]
 
 
 def _stamp(moment: datetime) -> str:
@@ -347,6 +355,9 @@ def _failure_line(it: Outcome) -> tuple[str, str]:
     if it.state == "errored":
         return "error", f"item {it.trial.seq}: {what}; given up after attempt {it.trial.attempt}"
     if it.stops_run:
-        return "error", f"item {it.trial.seq}: {what}; the run waits (attempt {it.trial.attempt})"
+        return (
+            "error",
+            f"item {it.trial.seq}: {what}; the run waits for a person (attempt {it.trial.attempt})",
+        )
     wait = f"again in {it.delay_ms / 1000:.1f} s" if it.delay_ms else "again at once"
     return "warn", f"item {it.trial.seq}: {what}; {wait} (attempt {it.trial.attempt})"

@@ -67,11 +67,13 @@ def release_dead() -> None:
         for model in (PumpLease, ProviderDemand):
             model.objects.filter(owner__in=dead).delete()
         for held in (leased, Trial.objects.filter(CANCELED_IN_FLIGHT)):
-            theirs = held.filter(owner__in=dead)
-            for run_id in sorted({*theirs.order_by().values_list("run_id", flat=True)}):
+            theirs: dict[int, list[int]] = defaultdict(list)
+            for run_id, trial_id in held.filter(owner__in=dead).order_by().values_list("run_id", "pk"):
+                theirs[run_id].append(trial_id)
+            for run_id in sorted(theirs):
                 with transaction.atomic():
                     lock_run(run_id)
-                    theirs.filter(run_id=run_id).update(lease_until_ms=0)
+                    Trial.objects.filter(pk__in=theirs[run_id], owner__in=dead).update(lease_until_ms=0)
     gone = set(dead) - {*leased.filter(owner__in=dead).values_list("owner", flat=True)}
     Worker.objects.filter(owner__in=gone).delete()
     for owner in gone:

@@ -35,8 +35,8 @@ class CannotDo(Exception):
 
 
 def run_cancel(access: Access, run: Run) -> None:
-    """Stops a run and its judgings for good; finished items are kept, calls in flight are given up.
-    Raises CannotDo."""
+    """Stops a run and its judgings for good; finished items are kept, and so is what calls in
+    flight are answered within a minute. Raises CannotDo."""
     with transaction.atomic():
         if run.judged_id:
             lock_run(run.judged_id)

@@ -48,7 +48,7 @@ def redis_absent(lab: Lab) -> Line:
 
 def asked_without_redis(lab: Lab) -> tuple[Job, list[str]]:
     """A run launched meanwhile, and what did not answer as usual."""
-    beside, other = lab.launch("launched meanwhile", 50), lab.launch("canceled meanwhile", 50)
+    beside, other = lab.launch("launched meanwhile", 50), lab.launch("canceled meanwhile", 500)
     cookie = {"cookie": f"sessionid={lab.site.agent.ask('session')}"}
     answers = [lab.http("POST", f"runs/{other.run}/cancel"), lab.http("GET", "runs")]
     answers += [

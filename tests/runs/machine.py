@@ -251,7 +251,7 @@ class RunMachine(RuleBasedStateMachine):
         trial = self.now.trials.get(it.trial.id)
         if trial is None or trial.fence != it.trial.fence:
             return False
-        paid_for = trial.state == "canceled" and self.now.status == RunStatus.CANCELED and it.terminal
+        paid_for = trial.state == "canceled" and it.terminal
         return trial.state == "leased" or paid_for
 
     def give_back(self, worker: int, number: int) -> None:
@@ -400,7 +400,7 @@ class RunMachine(RuleBasedStateMachine):
             if outcome == "open" and not current:
                 assert (pk, fence) in living | self.stopped, f"attempt {pk}/{number} stays open"
         if self.plan.ceilings:
-            held = sum(trial.reserved for trial in self.now.trials.values() if trial.state == "leased")
+            held = sum(trial.reserved for trial in self.now.trials.values())
             assert self.now.counters[-1] + held <= CEILING
 
     def work_off(self) -> None:

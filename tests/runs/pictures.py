@@ -105,7 +105,9 @@ def take_picture(run_id: int) -> Picture:
         trials = rows(
             "runs_trial",
             f"id, seq, section, state, fence, attempt_count, crashes, not_before_ms <= {now_ms_sql()},"
-            " response, passed, cached, COALESCE(input_tokens + output_tokens, 0), reserved_tokens,"
+            " response, passed, cached, COALESCE(input_tokens + output_tokens, 0),"
+            " CASE WHEN state = 'leased' OR (state = 'canceled' AND owner <> '')"
+            " THEN reserved_tokens ELSE 0 END,"
             " finished_at IS NOT NULL",
         )
         attempts = rows("runs_attempt", "trial_id, number, fence, outcome")

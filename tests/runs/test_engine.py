@@ -129,7 +129,9 @@ def test_a_refused_key_pauses_the_run_with_words(
     assert stub.stats.total <= 4 and run.terminal == 0 and check_run(run.pk) == {}
     refused = Attempt.objects.filter(run=run, outcome="unauthorized", status_code=401)
     assert refused.count() == stub.stats.total == run.attempts.count()
-    assert run.log_lines.filter(level="error", text__endswith="the run waits (attempt 1)").exists()
+    assert run.log_lines.filter(
+        level="error", text__endswith="the run waits for a person (attempt 1)"
+    ).exists()
     door.api_key = "right"
     door.save(update_fields=["api_key"])
     run_resume(alpha_access, run)
@@ -416,3 +418,48 @@ def test_a_call_that_outlasts_its_lease_after_a_cancel_is_kept(
     record(run.pk, [Outcome(first, "done"), Outcome(second, "done")], True)
     run.refresh_from_db()
     assert (run.status, run.done, run.canceled) == (RunStatus.CANCELED, 2, 1) and check_run(run.pk) == {}
+
+
+def test_a_canceled_call_without_an_answer_lets_go_of_its_item(
+    launched: Launched, alpha_access: Access
+) -> None:
+    run = launched(3)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    [timed_out, stopped] = claimed_by(run, "at work", 2)
+    run.trials.filter(state="leased").update(reserved_tokens=10)
+    run_cancel(alpha_access, run)
+    ends = [Outcome(timed_out, "waiting", "timeout", delay_ms=5), Outcome(stopped, "pending", "aborted")]
+    record(run.pk, ends, True)
+    assert set(run.trials.values_list("state", "owner", "reserved_tokens")) == {("canceled", "", 0)}
+    assert set(run.attempts.values_list("outcome", flat=True)) == {"timeout", "aborted"}
+    run.refresh_from_db()
+    assert run.canceled == 3 and check_run(run.pk) == {}
+
+
+def test_an_answer_to_a_canceled_call_is_kept_though_the_run_goes_on(
+    launched: Launched, alpha_access: Access
+) -> None:
+    """Its failed items are asked again meanwhile; what was canceled stays so."""
+    run = launched(3)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING)
+    [failed, out] = claimed_by(run, "at work", 2)
+    record(run.pk, [Outcome(failed, "errored", "bad_request", error_kind="bad_request")], True)
+    run_cancel(alpha_access, run)
+    run_retry(alpha_access, run)
+    record(run.pk, [Outcome(out, "done")], True)
+    run.refresh_from_db()
+    assert (run.status, run.done, run.canceled) == (RunStatus.PENDING, 1, 1) and check_run(run.pk) == {}
+    assert not run.trials.exclude(owner="").exists()
+
+
+def test_a_refusal_closes_no_door_to_who_has_mended_it(
+    launched: Launched, stub: StubEndpoint, alpha_access: Access
+) -> None:
+    """Also one that says to wait for an hour: once the key is mended, resume means now."""
+    stub.set(fail_first=1, fail_mode=["401"], retry_after=3_600)
+    run = launched(1)
+    assert run_to_end(run.pk) == RunStatus.PAUSED
+    run_resume(alpha_access, run)
+    began = time.monotonic()
+    assert finished(run).done == 1 and time.monotonic() - began < 30
+    assert run.attempts.filter(outcome="unauthorized", retry_after_ms=3_600_000).count() == 1

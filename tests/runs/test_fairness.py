@@ -1,6 +1,7 @@
 """Runs beside each other in one process: shares at a provider, and providers that do not stall each other."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -156,13 +157,18 @@ def test_of_runs_that_wait_those_are_adopted_first_that_have_waited_longest(
     monkeypatch.setattr(engine, "_start", lambda shared, run_id, slice_s: started.append(run_id))
     try:
         shared = engine.call(engine._ready()).result()
-        engine._began = {first: 20.0, second: 10.0}
+        now = time.monotonic()
+        engine._left = {first: now - 10.0, second: now - 20.0}
         engine.call(engine._adopt(shared)).result()
         assert started == [third, second, first]
         started.clear()
         monkeypatch.setattr(leases, "import_waits", lambda: True)
         engine.call(engine._adopt(shared)).result()
         assert started == [third]
+        started.clear()
+        engine._left[second] -= host.COURTESY_S  # the import cannot begin, perhaps for long
+        engine.call(engine._adopt(shared)).result()
+        assert started == [third, second]
     finally:
         engine.stop()
 

@@ -222,6 +222,7 @@ def test_a_wait_that_the_provider_asks_for_uses_no_attempt_up(failures: int) -> 
 
     for kind, wait_ms, counted in (
         ("rate_limited", 1500, 0),
+        ("rate_limited", 0, 0),
         ("rate_limited", None, 1),
         ("server_error", 1500, 0),
         ("server_error", None, 1),
@@ -232,9 +233,30 @@ def test_a_wait_that_the_provider_asks_for_uses_no_attempt_up(failures: int) -> 
         assert outcome.counts == bool(counted)
         assert outcome.state == ("waiting" if failures + counted < 3 else "errored")
         assert not wait_ms or wait_ms <= outcome.delay_ms <= wait_ms + 250
-    for kind, most in (("rate_limited", MOST_ASKED_WAITS), ("server_error", MOST_FAILED_WAITS)):
-        Work.trial = Claimed(1, 1, 1, 1, 1, "", most, failures)
-        assert failed_outcome(Plan(), Work(), CallFailed(kind, "", retry_after_ms=1)).counts  # type: ignore[arg-type]
+    for kind, wait_ms, most in (
+        ("rate_limited", 1, MOST_ASKED_WAITS),
+        ("rate_limited", 0, MOST_FAILED_WAITS),
+        ("server_error", 1, MOST_FAILED_WAITS),
+    ):
+        for attempt, counted in ((most - 1, False), (most, True)):
+            Work.trial = Claimed(1, 1, 1, 1, 1, "", attempt, failures)
+            failed = CallFailed(kind, "", retry_after_ms=wait_ms)
+            assert failed_outcome(Plan(), Work(), failed).counts == counted  # type: ignore[arg-type]
+
+
+def test_who_says_now_and_refuses_again_is_asked_more_and_more_seldom() -> None:
+    class Plan:
+        max_failures = 3
+
+    class Work:
+        trial: Claimed
+
+    waits = []
+    for attempt in (1, 3, 5, 12):
+        Work.trial = Claimed(1, 1, 1, 1, 1, "", attempt, 0)
+        failed = CallFailed("rate_limited", "no", retry_after_ms=0)
+        waits.append(failed_outcome(Plan(), Work(), failed).delay_ms)  # type: ignore[arg-type]
+    assert waits == sorted(waits) and waits[0] >= 500 and 30_000 <= waits[-1] <= 60_000
 
 
 # Paces
