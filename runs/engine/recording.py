@@ -99,8 +99,9 @@ def record(
             lock_run(judge.judged_id)
         lock_run(run_id)
         held = _update_trials(outcomes, calls, now) if outcomes else set()
-        if late := [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) not in held]:
-            held |= _update_trials(_reclaimed(run_id, late), calls, now)
+        late = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) not in held]
+        if late and (kept := _reclaimed(run_id, late)):
+            held |= _update_trials(kept, calls, now)
         kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
         ended = _finish_attempts(sent, now) if sent else set()
