@@ -13,9 +13,7 @@ from runs.engine.scoring import to_be_scored
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MOST_MS = 60_000
 MOST_ASKED_WAITS = 1_000  # calls of one trial; an endpoint that only ever says "later" is given up
-MOST_FAILED_WAITS = (
-    20  # the same where it says so with a failure, since the item itself may be to blame, or "now"
-)
+MOST_FAILED_WAITS = 20  # where it says "now", or says so with a failure: the item itself may be to blame
 # What no retry mends and every further item would meet too: the run waits for a person.
 STOPS_RUN = {
     "unauthorized": "{provider} refused the key ({detail}). "

@@ -44,9 +44,7 @@ MOST_HELD = 8  # times the slots: runs at work and those that wait for their pro
 REPORT_EVERY = 5  # ticks
 SWITCH_S = 0.0005  # the interpreter's own 5 ms keep answers waiting while the database thread computes
 MAKE_AGAIN_S = 5.0
-COURTESY_S = (
-    30.0  # of a run's slice to an import; in a process that cannot begin it, calls may be out for hours
-)
+COURTESY_S = 30.0  # of runs to an import; a process that cannot begin it may have calls out for hours
 MESSAGE_S = 0.3  # until a free worker has heard of a launch and is at work on it
 logger = logging.getLogger(__name__)
 OnRecord = Callable[[Recorded], None]

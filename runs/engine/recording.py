@@ -100,8 +100,8 @@ def record(
         lock_run(run_id)
         held = _update_trials(outcomes, calls, now) if outcomes else set()
         late = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) not in held]
-        if late and (kept := _reclaimed(run_id, late)):
-            held |= _update_trials(kept, calls, now)
+        if late and (paid_for := _reclaimed(run_id, late)):
+            held |= _update_trials(paid_for, calls, now)
         kept = [outcome for outcome in outcomes if (outcome.trial.id, outcome.trial.fence) in held]
         sent = [outcome for outcome in outcomes if calls and outcome.sent]
         ended = _finish_attempts(sent, now) if sent else set()
@@ -122,7 +122,7 @@ def record(
 def _reclaimed(run_id: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Of trials that were canceled while their calls were out. Answers are paid for: their trials are taken
     back to be recorded. The others are let go, with what they held back from a ceiling."""
-    columns, found = {"trial": "bigint", "fence": "int", "answered": "boolean"}, set[int]()
+    columns = {"trial": "bigint", "fence": "int", "answered": "boolean"}
     rows = [{"trial": it.trial.id, "fence": it.trial.fence, "answered": it.terminal} for it in outcomes]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -136,8 +136,9 @@ def _reclaimed(run_id: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
             """,  # noqa: S608 (constants only)
             [encode(rows)],
         )
-        found |= {trial for trial, state in cursor.fetchall() if state == "leased"}
-    Run.objects.filter(pk=run_id).update(canceled=F("canceled") - len(found))
+        found = {trial for trial, state in cursor.fetchall() if state == "leased"}
+    if found:
+        Run.objects.filter(pk=run_id).update(canceled=F("canceled") - len(found))
     return [outcome for outcome in outcomes if outcome.trial.id in found]
 
 
@@ -356,9 +357,6 @@ def _failure_line(it: Outcome) -> tuple[str, str]:
     if it.state == "errored":
         return "error", f"item {it.trial.seq}: {what}; given up after attempt {it.trial.attempt}"
     if it.stops_run:
-        return (
-            "error",
-            f"item {it.trial.seq}: {what}; the run waits for a person (attempt {it.trial.attempt})",
-        )
+        return "error", f"item {it.trial.seq}: {what}; the run waits (attempt {it.trial.attempt})"
     wait = f"again in {it.delay_ms / 1000:.1f} s" if it.delay_ms else "again at once"
     return "warn", f"item {it.trial.seq}: {what}; {wait} (attempt {it.trial.attempt})"

@@ -129,9 +129,7 @@ def test_a_refused_key_pauses_the_run_with_words(
     assert stub.stats.total <= 4 and run.terminal == 0 and check_run(run.pk) == {}
     refused = Attempt.objects.filter(run=run, outcome="unauthorized", status_code=401)
     assert refused.count() == stub.stats.total == run.attempts.count()
-    assert run.log_lines.filter(
-        level="error", text__endswith="the run waits for a person (attempt 1)"
-    ).exists()
+    assert run.log_lines.filter(level="error", text__endswith="the run waits (attempt 1)").exists()
     door.api_key = "right"
     door.save(update_fields=["api_key"])
     run_resume(alpha_access, run)
