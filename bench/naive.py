@@ -34,7 +34,8 @@ def worker(stores: Stores, cell: Cell, most_items: int = 0) -> Iterator[Callable
         sending = [sys.executable, "-m", "bench.naive_tasks", str(items)]
         subprocess.run(sending, cwd=ROOT, env=environment(prepared.env), check=True)
         wait_until(done, "the end of the naive run", 300)
-        took_s = time.perf_counter() - began
+        took_s, stats = time.perf_counter() - began, stores.endpoint.stats()
+        assert stats["total"] == items, f"{stats['total']} calls reached the endpoint for {items} items"
         return Row(
             case="naive",
             database="postgres",
@@ -43,7 +44,7 @@ def worker(stores: Stores, cell: Cell, most_items: int = 0) -> Iterator[Callable
             in_flight=cell.in_flight,
             items=items,
             items_per_second=items / (start_s + took_s),
-            window_items_per_second=stores.endpoint.stats()["requests_per_s"],
+            window_items_per_second=stats["requests_per_s"],
             cpu_s_per_1000=(processes.cpu_s(process.process.pid) - used) / items * 1000,
             rss_mb=processes.peak_mb(process.process.pid),
             more={"threads": threads},

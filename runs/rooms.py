@@ -59,6 +59,7 @@ class Room:
         self.drawn: Drawn = {}
         self.allowed: dict[int, tuple[float, Access | None]] = {}
         self.wake = asyncio.Event()
+        self.closed = False
         self.tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._serve())]
 
     def enter(self, watcher: Watcher, held: Access) -> None:
@@ -73,6 +74,8 @@ class Room:
         self.new.discard(watcher)
 
     def close(self) -> None:
+        """A task may miss that it was canceled: see `runs.engine.canceling`."""
+        self.closed = True
         for task in self.tasks:
             task.cancel()
 
@@ -82,7 +85,7 @@ class Room:
         layer, group = get_channel_layer(), live.group_of(self.workspace.pk)
         channel = await layer.new_channel()
         try:
-            while True:
+            while not self.closed:
                 try:
                     await layer.group_add(group, channel)
                     await self._hear(layer, channel)
@@ -98,7 +101,7 @@ class Room:
     async def _hear(self, layer: Any, channel: str) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REJOIN_S):
-                while True:
+                while not self.closed:
                     message = await layer.receive(channel)
                     self.changed.add(message["run"])
                     self.wake.set()
@@ -106,7 +109,7 @@ class Room:
     # -- telling -------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        while True:
+        while not self.closed:
             await self.wake.wait()
             await asyncio.sleep(COALESCE_S)
             self.wake.clear()

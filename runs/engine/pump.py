@@ -18,6 +18,7 @@ from django.conf import settings
 from registry.client import Client
 from runs.engine import claiming, disk, leases
 from runs.engine.attempts import attempt, settled_outcome
+from runs.engine.canceling import canceled
 from runs.engine.circuit import OPENS_AFTER
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import TOGETHER, Gate, Gates
@@ -113,14 +114,13 @@ class Pump:
         try:
             await asyncio.wait({window, keeper, recorder}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (window, keeper, *self.workers):
-                task.cancel()
             self.recorder.close()
+            await canceled(window, keeper)
+            await canceled(*self.workers)
             results = await asyncio.gather(window, keeper, recorder, *self.workers, return_exceptions=True)
             await self._settle()
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+        for error in (result for result in results if isinstance(result, Exception)):
+            raise error
 
     @property
     def is_held(self) -> bool:
