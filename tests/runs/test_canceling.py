@@ -14,8 +14,10 @@ from runs.engine.canceling import canceled
 from runs.engine.host import run_to_end
 from runs.engine.showing import Showing
 from runs.models import PumpLease, Run, RunStatus
+from runs.rooms import Room
 from tests.services import wait_until
 from tests.stub_endpoint import StubEndpoint
+from workspaces.models import Workspace
 
 
 async def _keeps_on(first: "asyncio.Future[None]", rounds: list[int]) -> None:
@@ -71,3 +73,18 @@ def test_a_run_ends_although_its_keeper_went_on(
 
     wait_until(ended, "the end of the run", 15)
     assert deaf and not PumpLease.objects.filter(run=run).exists()
+
+
+def test_a_room_is_left_although_its_listener_went_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def deaf(self: Room, layer: Any, channel: str) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    async def closes() -> int:
+        room = Room(Workspace(pk=1))
+        await asyncio.sleep(0.1)
+        room.close()
+        return len((await asyncio.wait(room.tasks, timeout=5))[0])
+
+    monkeypatch.setattr(Room, "_hear", deaf)
+    assert asyncio.run(closes()) == 2
