@@ -32,7 +32,7 @@ __all__ = ["CallFailed", "ChatRequest", "Client", "Completion", "EmbedRequest", 
 
 MAX_BODY_BYTES = 10 << 20
 MAX_ERROR_BYTES = 64 << 10
-KEEPALIVE_S = 30.0
+KEEPALIVE_S = 55.0  # idle, for the next run: load balancers commonly close after 60 s
 END_OF_STREAM_S = 0.1
 PREPARED_KEPT = 512
 JSON = "application/json"

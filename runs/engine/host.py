@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from registry.client import Client
 from runs.engine import disk, leases, making, recovery, workers
+from runs.engine.canceling import canceled
 from runs.engine.database import DatabaseThread
 from runs.engine.gates import Gates
 from runs.engine.journal import Journal
@@ -275,8 +276,7 @@ class Host:
         await asyncio.gather(*slices, return_exceptions=True)
         if self.shared is None:
             return
-        self._ticker.cancel()
-        await asyncio.gather(self._ticker, return_exceptions=True)
+        await canceled(self._ticker)
         await self.shared.client.aclose()
         with contextlib.suppress(DatabaseError, InterfaceError):
             await self.shared.gates.leave(self.shared.database)
